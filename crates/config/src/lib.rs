@@ -1,0 +1,1 @@
+//! Layered, located configuration for any type.

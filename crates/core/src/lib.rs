@@ -1,0 +1,1 @@
+//! Decisions without I/O: budgets, backoff, identities, errors and names.

@@ -1,0 +1,280 @@
+//! Every name that others rely on: metrics, their labels, and events.
+//!
+//! Dashboards, alerts and other people's scripts are built on these words, so they stand in one place, where a change is
+//! seen. Names from the systems that Seaworthy reproduces are kept as they are; everything of the product's own begins
+//! with `seaworthy_`. The values of labels come from bounded sets: never a raw path, an id or an address.
+
+/// What a metric measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows; ends in `_total`.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts observations in buckets with these upper bounds.
+    Histogram(&'static [f64]),
+}
+
+/// One public metric.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Metric {
+    /// The name as it is scraped in the text format.
+    pub name: &'static str,
+    /// One sentence for `# HELP`.
+    pub help: &'static str,
+    /// What it measures.
+    pub kind: Kind,
+    /// The names of its labels, in the order that values are given in.
+    pub labels: &'static [&'static str],
+}
+
+/// Upper bounds in seconds for the duration of requests.
+pub const REQUEST_SECONDS: &[f64] = &[
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+
+/// Upper bounds in seconds for starting and stopping.
+pub const LIFECYCLE_SECONDS: &[f64] = &[
+    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0,
+];
+
+/// The methods that have a label value of their own; all others are [`OTHER_METHOD`].
+pub const METHODS: &[&str] = &[
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE",
+];
+
+/// The label value of methods outside [`METHODS`].
+pub const OTHER_METHOD: &str = "OTHER";
+
+/// The metrics.
+pub mod metric {
+    use super::{Kind, LIFECYCLE_SECONDS, Metric, REQUEST_SECONDS};
+
+    /// Finished requests.
+    pub static HTTP_REQUESTS: Metric = Metric {
+        name: "http_requests_total",
+        help: "Finished HTTP requests.",
+        kind: Kind::Counter,
+        labels: &["method", "endpoint", "status"],
+    };
+    /// How long requests took.
+    pub static HTTP_REQUEST_DURATION: Metric = Metric {
+        name: "http_request_duration_seconds",
+        help: "Time from the first byte of a request to the last byte of its answer.",
+        kind: Kind::Histogram(REQUEST_SECONDS),
+        labels: &["method", "endpoint"],
+    };
+    /// Requests under way.
+    pub static HTTP_IN_PROGRESS: Metric = Metric {
+        name: "http_requests_in_progress",
+        help: "HTTP requests that have begun and not ended.",
+        kind: Kind::Gauge,
+        labels: &[],
+    };
+    /// Exchanges that ended before their end.
+    pub static REQUESTS_CUT: Metric = Metric {
+        name: "seaworthy_requests_cut_total",
+        help: "Exchanges that ended before their end: the client left, the app died or a limit was hit.",
+        kind: Kind::Counter,
+        labels: &[],
+    };
+    /// Access lines that were not written.
+    pub static ACCESS_LINES_DROPPED: Metric = Metric {
+        name: "seaworthy_access_lines_dropped_total",
+        help: "Access log lines dropped because the log could not be written fast enough.",
+        kind: Kind::Counter,
+        labels: &[],
+    };
+    /// Answers of our own, by catalogue name.
+    pub static ERRORS: Metric = Metric {
+        name: "seaworthy_errors_total",
+        help: "Errors that Seaworthy answered by itself.",
+        kind: Kind::Counter,
+        labels: &["type"],
+    };
+    /// Restarts of the app.
+    pub static CHILD_RESTARTS: Metric = Metric {
+        name: "seaworthy_child_restarts_total",
+        help: "Times the app was started again after it ended.",
+        kind: Kind::Counter,
+        labels: &[],
+    };
+    /// Copies of the app that are ready.
+    pub static CHILDREN_READY: Metric = Metric {
+        name: "seaworthy_children_ready",
+        help: "Instances of the app that accept requests.",
+        kind: Kind::Gauge,
+        labels: &[],
+    };
+    /// The phase of the process.
+    pub static LIFECYCLE_STATE: Metric = Metric {
+        name: "seaworthy_lifecycle_state",
+        help: "1 for the phase the process is in, 0 for the others.",
+        kind: Kind::Gauge,
+        labels: &["state"],
+    };
+    /// Who this is.
+    pub static BUILD_INFO: Metric = Metric {
+        name: "seaworthy_build_info",
+        help: "Always 1; the labels say which build this is.",
+        kind: Kind::Gauge,
+        labels: &["version"],
+    };
+    /// Time from exec to ready.
+    pub static STARTUP_SECONDS: Metric = Metric {
+        name: "service_startup_seconds",
+        help: "Time from the start of the process until it was ready.",
+        kind: Kind::Histogram(LIFECYCLE_SECONDS),
+        labels: &[],
+    };
+    /// Time from the signal to the end.
+    pub static SHUTDOWN_SECONDS: Metric = Metric {
+        name: "service_shutdown_seconds",
+        help: "Time from the request to stop until everything was drained.",
+        kind: Kind::Histogram(LIFECYCLE_SECONDS),
+        labels: &[],
+    };
+    /// Connections from clients.
+    pub static CONNECTIONS_OPEN: Metric = Metric {
+        name: "seaworthy_connections_open",
+        help: "Client connections that are open.",
+        kind: Kind::Gauge,
+        labels: &[],
+    };
+    /// Requests that wait for the app.
+    pub static REQUESTS_PARKED: Metric = Metric {
+        name: "seaworthy_requests_parked",
+        help: "Requests that wait for the app to become ready.",
+        kind: Kind::Gauge,
+        labels: &[],
+    };
+    /// Memory of this process.
+    pub static PROCESS_MEMORY: Metric = Metric {
+        name: "process_resident_memory_bytes",
+        help: "Resident memory of Seaworthy itself, without the app.",
+        kind: Kind::Gauge,
+        labels: &[],
+    };
+    /// Open files of this process.
+    pub static PROCESS_FDS: Metric = Metric {
+        name: "process_open_fds",
+        help: "Open file descriptors of Seaworthy itself.",
+        kind: Kind::Gauge,
+        labels: &[],
+    };
+    /// CPU time of this process.
+    pub static PROCESS_CPU: Metric = Metric {
+        name: "process_cpu_seconds_total",
+        help: "User and system time of Seaworthy itself.",
+        kind: Kind::Counter,
+        labels: &[],
+    };
+    /// When this process began.
+    pub static PROCESS_START: Metric = Metric {
+        name: "process_start_time_seconds",
+        help: "Start of the process in seconds since 1970.",
+        kind: Kind::Gauge,
+        labels: &[],
+    };
+
+    /// Every metric.
+    pub static ALL: &[&Metric] = &[
+        &HTTP_REQUESTS,
+        &HTTP_REQUEST_DURATION,
+        &HTTP_IN_PROGRESS,
+        &REQUESTS_CUT,
+        &ACCESS_LINES_DROPPED,
+        &ERRORS,
+        &CHILD_RESTARTS,
+        &CHILDREN_READY,
+        &LIFECYCLE_STATE,
+        &BUILD_INFO,
+        &STARTUP_SECONDS,
+        &SHUTDOWN_SECONDS,
+        &CONNECTIONS_OPEN,
+        &REQUESTS_PARKED,
+        &PROCESS_MEMORY,
+        &PROCESS_FDS,
+        &PROCESS_CPU,
+        &PROCESS_START,
+    ];
+}
+
+/// The values of the field `event` in log lines: `subject.what_happened`.
+pub mod event {
+    /// One finished request; the only event without a dot, because it is nine lines out of ten.
+    pub const REQUEST: &str = "request";
+    /// A line without an event of its own.
+    pub const LOG: &str = "log";
+    /// Seaworthy has begun to serve.
+    pub const SERVICE_STARTED: &str = "service.started";
+    /// The service answers and says so to probes.
+    pub const SERVICE_READY: &str = "service.ready";
+    /// The service has become not ready without being asked to stop.
+    pub const SERVICE_NOT_READY: &str = "service.not_ready";
+    /// A request to stop has arrived.
+    pub const SHUTDOWN_STARTED: &str = "shutdown.started";
+    /// The process has entered a phase of its shutdown.
+    pub const SHUTDOWN_PHASE: &str = "shutdown.phase";
+    /// A hook has ended.
+    pub const SHUTDOWN_HOOK: &str = "shutdown.hook";
+    /// The summary of a shutdown.
+    pub const SHUTDOWN_FINISHED: &str = "shutdown.finished";
+    /// An instance of the app was started.
+    pub const APP_STARTED: &str = "app.started";
+    /// An instance of the app accepts requests.
+    pub const APP_READY: &str = "app.ready";
+    /// An instance of the app has ended.
+    pub const APP_EXITED: &str = "app.exited";
+    /// An instance of the app will be started again.
+    pub const APP_RESTARTING: &str = "app.restarting";
+    /// The app died too often.
+    pub const APP_GAVE_UP: &str = "app.gave_up";
+    /// A listener is open.
+    pub const LISTENER_OPENED: &str = "listener.opened";
+    /// A listener is closed.
+    pub const LISTENER_CLOSED: &str = "listener.closed";
+    /// Certificates were read again.
+    pub const TLS_RELOADED: &str = "tls.reloaded";
+    /// Certificates could not be read again; the old ones stay.
+    pub const TLS_RELOAD_FAILED: &str = "tls.reload_failed";
+    /// Something in the configuration deserves a look.
+    pub const CONFIG_WARNING: &str = "config.warning";
+    /// A request or an answer broke HTTP's rules.
+    pub const HTTP_REJECTED: &str = "http.rejected";
+    /// The app could not be reached or broke off.
+    pub const UPSTREAM_FAILED: &str = "upstream.failed";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_metric_name(name: &str) -> bool {
+        name.bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    }
+
+    #[test]
+    fn metrics_follow_the_naming_rules() {
+        for (at, metric) in metric::ALL.iter().enumerate() {
+            let name = metric.name;
+            assert!(is_metric_name(name), "{name}");
+            assert!(metric.labels.iter().all(|label| is_metric_name(label)), "{name}");
+            assert!(metric.help.ends_with('.'), "{name}: help");
+            assert_eq!(matches!(metric.kind, Kind::Counter), name.ends_with("_total"), "{name}");
+            assert!(
+                ["seaworthy_", "http_", "service_", "process_"].iter().any(|p| name.starts_with(p)),
+                "{name}: prefix"
+            );
+            assert!(metric::ALL[..at].iter().all(|other| other.name != name), "{name}: twice");
+        }
+    }
+
+    #[test]
+    fn buckets_ascend() {
+        for buckets in [REQUEST_SECONDS, LIFECYCLE_SECONDS] {
+            assert!(buckets.windows(2).all(|pair| pair[0] < pair[1]));
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Health views: one model, answered from a cached snapshot.

@@ -1,0 +1,111 @@
+//! What the edge knows of a request besides its head: one extension, filled in from the top of the stack to the bottom.
+//!
+//! It is one struct because every extension costs an allocation and a hash. It is `Send + Sync`, as extensions must be,
+//! although the edge that makes it is not.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Waker};
+use std::time::Instant;
+
+use http::{HeaderMap, StatusCode};
+use seaworthy_core::catalogue::ErrorType;
+use seaworthy_core::request_id::RequestId;
+use seaworthy_core::route::RouteId;
+use seaworthy_core::trace_context::TraceContext;
+
+/// The context of one request.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// When the head was complete: the one clock reading that every layer uses.
+    pub started: Instant,
+    /// The peer of the connection; `None` for a unix socket.
+    pub peer: Option<SocketAddr>,
+    /// Whether the request came over TLS.
+    pub secure: bool,
+    /// The client, as far as trusted proxies vouch for it. `None` until identified, or behind a unix socket.
+    pub client: Option<IpAddr>,
+    /// The id under which logs, errors and the app know this request.
+    pub request_id: Option<RequestId>,
+    /// The trace that this request belongs to, with our own span.
+    pub trace: Option<TraceContext>,
+    /// The route whose rules apply.
+    pub route: RouteId,
+    /// The client asked to switch protocols, and the edge can.
+    pub upgrade: bool,
+    /// The client waits for `100 Continue` before it sends the body.
+    pub expects_continue: bool,
+    /// Where informational answers go.
+    pub interim: Option<Interim>,
+}
+
+impl Exchange {
+    /// A context that holds nothing yet.
+    pub fn new(started: Instant, peer: Option<SocketAddr>, secure: bool) -> Self {
+        Self {
+            started,
+            peer,
+            secure,
+            client: None,
+            request_id: None,
+            trace: None,
+            route: RouteId::UNMATCHED,
+            upgrade: false,
+            expects_continue: false,
+            interim: None,
+        }
+    }
+}
+
+/// Marks a response that Seaworthy made itself, with the entry of the catalogue it stands for.
+#[derive(Clone, Copy, Debug)]
+pub struct Failure(pub &'static ErrorType);
+
+/// Marks a response that a mounted view answered; such requests stay out of the access log when they succeed.
+#[derive(Clone, Copy, Debug)]
+pub struct Viewed;
+
+/// The way of informational (1xx) answers to the client, past every layer that only knows final ones.
+#[derive(Clone, Debug, Default)]
+pub struct Interim(Arc<Mutex<Waiting>>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    heads: VecDeque<(StatusCode, HeaderMap)>,
+    waker: Option<Waker>,
+}
+
+impl Interim {
+    /// More than this many unwritten informational answers are an attack or a loop; further ones are dropped.
+    const MOST: usize = 16;
+
+    /// Hands an informational answer to the edge. Returns whether there was room.
+    pub fn send(&self, status: StatusCode, headers: HeaderMap) -> bool {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.heads.len() >= Self::MOST {
+            return false;
+        }
+        waiting.heads.push_back((status, headers));
+        if let Some(waker) = waiting.waker.take() {
+            waker.wake();
+        }
+        true
+    }
+
+    /// Takes the next informational answer, or leaves the waker of `cx` to be told of one.
+    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Option<(StatusCode, HeaderMap)> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = waiting.heads.pop_front();
+        if next.is_none() && !waiting.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            waiting.waker = Some(cx.waker().clone());
+        }
+        next
+    }
+
+    /// Forgets what was not written: the final answer came first.
+    pub(crate) fn clear(&self) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.heads.clear();
+    }
+}

@@ -1,0 +1,1 @@
+//! The HTTP edge, the upstream pool and one folder per tower layer.

@@ -1,0 +1,1 @@
+//! Child supervision, signals, reaping and shutdown phases.

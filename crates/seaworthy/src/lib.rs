@@ -1,0 +1,1 @@
+//! Makes any service fit for production.

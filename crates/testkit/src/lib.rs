@@ -1,0 +1,1 @@
+//! Internal: real servers, misbehaving peers and a process harness for tests.

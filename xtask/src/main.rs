@@ -1,0 +1,2 @@
+//! Repository rules.
+fn main() {}
