@@ -291,7 +291,12 @@ mod tests {
     #[test]
     fn only_unavailability_invites_a_retry() {
         for entry in ALL {
-            assert_eq!(entry.retry_after.is_some(), entry.status == 503, "{}", entry.name);
+            assert_eq!(
+                entry.retry_after.is_some(),
+                entry.status == 503,
+                "{}",
+                entry.name
+            );
         }
     }
 

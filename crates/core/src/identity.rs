@@ -22,7 +22,9 @@ pub struct TrustedProxies(Vec<IpNet>);
 
 /// An entry of the list that is neither a range, an address nor a known word.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a network: write a CIDR range such as 10.0.0.0/8, an address, `loopback` or `private`")]
+#[error(
+    "`{0}` is not a network: write a CIDR range such as 10.0.0.0/8, an address, `loopback` or `private`"
+)]
 pub struct InvalidNetwork(pub String);
 
 impl TrustedProxies {
@@ -204,20 +206,37 @@ mod tests {
         );
         // Lines are one list; the last line is the nearest.
         assert_eq!(
-            find("10.0.0.1", &["6.6.6.6", "203.0.113.9", "10.0.0.7 ,, 10.0.0.8,"], &trusted),
+            find(
+                "10.0.0.1",
+                &["6.6.6.6", "203.0.113.9", "10.0.0.7 ,, 10.0.0.8,"],
+                &trusted
+            ),
             (Some(ip("203.0.113.9")), 3, true)
         );
         assert_eq!(
             find("10.0.0.1", &["10.0.0.3, 10.0.0.2"], &trusted),
             (Some(ip("10.0.0.3")), 2, true)
         );
-        assert_eq!(find("10.0.0.1", &[], &trusted), (Some(ip("10.0.0.1")), 0, true));
+        assert_eq!(
+            find("10.0.0.1", &[], &trusted),
+            (Some(ip("10.0.0.1")), 0, true)
+        );
     }
 
     #[test]
     fn garbage_ends_the_walk_at_the_last_good_address() {
         let trusted = ["10.0.0.0/8"];
-        for garbage in ["unknown", "_hidden", "1.2.3", "1.2.3.4:x", "1.2.3.4:+5", "[::1", "[::1]5", "::1:http", "\u{e9}"] {
+        for garbage in [
+            "unknown",
+            "_hidden",
+            "1.2.3",
+            "1.2.3.4:x",
+            "1.2.3.4:+5",
+            "[::1",
+            "[::1]5",
+            "::1:http",
+            "\u{e9}",
+        ] {
             let line = format!("6.6.6.6, {garbage}, 10.0.0.2");
             assert_eq!(
                 find("10.0.0.1", &[&line], &trusted),
@@ -249,20 +268,39 @@ mod tests {
     #[test]
     fn a_unix_peer_is_trusted_and_nameless() {
         assert_eq!(find("unix", &[], &[]), (None, 0, true));
-        assert_eq!(find("unix", &["6.6.6.6, 1.2.3.4"], &[]), (Some(ip("1.2.3.4")), 1, true));
+        assert_eq!(
+            find("unix", &["6.6.6.6, 1.2.3.4"], &[]),
+            (Some(ip("1.2.3.4")), 1, true)
+        );
     }
 
     #[test]
     fn the_list_reads_words_ranges_and_addresses() {
-        let proxies = TrustedProxies::try_new(["private", "loopback", "203.0.113.7", "198.51.100.9/24"]).unwrap();
-        for inside in ["10.1.2.3", "172.31.0.1", "192.168.9.9", "fd00::1", "127.9.9.9", "::1", "203.0.113.7", "198.51.100.200", "::ffff:10.0.0.1"] {
+        let proxies =
+            TrustedProxies::try_new(["private", "loopback", "203.0.113.7", "198.51.100.9/24"])
+                .unwrap();
+        for inside in [
+            "10.1.2.3",
+            "172.31.0.1",
+            "192.168.9.9",
+            "fd00::1",
+            "127.9.9.9",
+            "::1",
+            "203.0.113.7",
+            "198.51.100.200",
+            "::ffff:10.0.0.1",
+        ] {
             assert!(proxies.trusts(ip(inside)), "{inside}");
         }
         for outside in ["172.32.0.1", "203.0.113.8", "2001:db8::1", "8.8.8.8"] {
             assert!(!proxies.trusts(ip(outside)), "{outside}");
         }
         let error = TrustedProxies::try_new(["10.0.0.0/33"]).unwrap_err();
-        assert!(error.to_string().starts_with("`10.0.0.0/33` is not a network"));
+        assert!(
+            error
+                .to_string()
+                .starts_with("`10.0.0.0/33` is not a network")
+        );
         let texts = Vec::<String>::from(proxies.clone());
         assert!(texts.contains(&"198.51.100.0/24".to_owned()));
         assert_eq!(TrustedProxies::try_from(texts), Ok(proxies));

@@ -1,1 +1,14 @@
 //! Decisions without I/O: budgets, backoff, identities, errors and names.
+//!
+//! Everything here is a plain value or a pure function: no sockets, no files, no tokio, no clock and no randomness of its
+//! own. Time and random bytes are handed in, so every decision can be tested with any past and any dice. It is also the only
+//! crate that the others share: what two of them must agree on (an error's name, a metric's name, the record of an exchange)
+//! lives here, and nothing else does.
+
+pub mod catalogue;
+pub mod exchange;
+pub mod identity;
+pub mod names;
+pub mod request_id;
+pub mod route;
+pub mod trace_context;

@@ -5,7 +5,7 @@
 //! with `seaworthy_`. The values of labels come from bounded sets: never a raw path, an id or an address.
 
 /// What a metric measures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
     /// Only grows; ends in `_total`.
     Counter,
@@ -34,9 +34,8 @@ pub const REQUEST_SECONDS: &[f64] = &[
 ];
 
 /// Upper bounds in seconds for starting and stopping.
-pub const LIFECYCLE_SECONDS: &[f64] = &[
-    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0,
-];
+pub const LIFECYCLE_SECONDS: &[f64] =
+    &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0];
 
 /// The methods that have a label value of their own; all others are [`OTHER_METHOD`].
 pub const METHODS: &[&str] = &[
@@ -260,14 +259,26 @@ mod tests {
         for (at, metric) in metric::ALL.iter().enumerate() {
             let name = metric.name;
             assert!(is_metric_name(name), "{name}");
-            assert!(metric.labels.iter().all(|label| is_metric_name(label)), "{name}");
-            assert!(metric.help.ends_with('.'), "{name}: help");
-            assert_eq!(matches!(metric.kind, Kind::Counter), name.ends_with("_total"), "{name}");
             assert!(
-                ["seaworthy_", "http_", "service_", "process_"].iter().any(|p| name.starts_with(p)),
+                metric.labels.iter().all(|label| is_metric_name(label)),
+                "{name}"
+            );
+            assert!(metric.help.ends_with('.'), "{name}: help");
+            assert_eq!(
+                matches!(metric.kind, Kind::Counter),
+                name.ends_with("_total"),
+                "{name}"
+            );
+            assert!(
+                ["seaworthy_", "http_", "service_", "process_"]
+                    .iter()
+                    .any(|p| name.starts_with(p)),
                 "{name}: prefix"
             );
-            assert!(metric::ALL[..at].iter().all(|other| other.name != name), "{name}: twice");
+            assert!(
+                metric::ALL[..at].iter().all(|other| other.name != name),
+                "{name}: twice"
+            );
         }
     }
 

@@ -49,8 +49,9 @@ impl RequestId {
     /// The id as text; always ASCII.
     pub fn as_str(&self) -> &str {
         match &self.0 {
-            Text::Inline { len, bytes } => std::str::from_utf8(&bytes[..usize::from(*len)])
-                .expect("only ASCII is ever stored"),
+            Text::Inline { len, bytes } => {
+                std::str::from_utf8(&bytes[..usize::from(*len)]).expect("only ASCII is ever stored")
+            }
             Text::Long(text) => text,
         }
     }
@@ -73,7 +74,10 @@ fn harmless(byte: u8) -> bool {
             #[expect(clippy::cast_possible_truncation, reason = "at is below 256")]
             let byte = at as u8;
             table[at] = byte.is_ascii_alphanumeric()
-                || matches!(byte, b'.' | b'_' | b'~' | b':' | b'/' | b'+' | b'=' | b'@' | b'-');
+                || matches!(
+                    byte,
+                    b'.' | b'_' | b'~' | b':' | b'/' | b'+' | b'=' | b'@' | b'-'
+                );
             at += 1;
         }
         table
@@ -113,7 +117,18 @@ mod tests {
 
     #[test]
     fn refuses_what_would_need_escaping() {
-        for bad in ["", " ", "a b", "a\r\nx: y", "a\"b", "a\\b", "a<b", "caf\u{e9}", "a,b", "a;b"] {
+        for bad in [
+            "",
+            " ",
+            "a b",
+            "a\r\nx: y",
+            "a\"b",
+            "a\\b",
+            "a<b",
+            "caf\u{e9}",
+            "a,b",
+            "a;b",
+        ] {
             assert_eq!(RequestId::accept(bad.as_bytes()), None, "{bad:?}");
         }
         assert!(RequestId::accept(&[b'a'; 128]).is_some());

@@ -143,10 +143,14 @@ impl RouteTable {
 fn split_methods(pattern: &str) -> Result<(Vec<Box<str>>, &str), &'static str> {
     let pattern = pattern.trim();
     let (methods, path) = match pattern.split_once(char::is_whitespace) {
-        Some((methods, path)) => (methods.split('|').map(Box::from).collect(), path.trim_start()),
+        Some((methods, path)) => (
+            methods.split('|').map(Box::from).collect(),
+            path.trim_start(),
+        ),
         None => (Vec::new(), pattern),
     };
-    let is_method = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
+    let is_method =
+        |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
     if !methods.iter().all(|method: &Box<str>| is_method(method)) {
         return Err("the methods before the path are capital letters, such as `GET` or `GET|POST`");
     }
@@ -196,10 +200,16 @@ fn insert(node: &mut Node, path: &str, leaf: Leaf) -> Result<(), &'static str> {
             if is_parameter(prefix)? {
                 return Err("put a `/` between the parameter and `*`");
             }
-            let at = match node.prefixes.iter().position(|(other, _)| &**other == prefix) {
+            let at = match node
+                .prefixes
+                .iter()
+                .position(|(other, _)| &**other == prefix)
+            {
                 Some(at) => at,
                 None => {
-                    let at = node.prefixes.partition_point(|(other, _)| other.len() >= prefix.len());
+                    let at = node
+                        .prefixes
+                        .partition_point(|(other, _)| other.len() >= prefix.len());
                     node.prefixes.insert(at, (prefix.into(), Vec::new()));
                     at
                 }
@@ -217,7 +227,10 @@ fn child<'a>(node: &'a mut Node, segment: &str) -> Result<&'a mut Node, &'static
     if is_parameter(segment)? {
         return Ok(node.parameter.get_or_insert_default());
     }
-    let at = match node.literals.binary_search_by(|(text, _)| (**text).cmp(segment)) {
+    let at = match node
+        .literals
+        .binary_search_by(|(text, _)| (**text).cmp(segment))
+    {
         Ok(at) => at,
         Err(at) => {
             node.literals.insert(at, (segment.into(), Node::default()));
@@ -297,7 +310,14 @@ mod tests {
 
     #[test]
     fn the_most_specific_pattern_wins_whatever_the_order() {
-        let patterns = ["/*", "/users/*", "/users/:id", "/users/me", "/users/:id/posts", "/users/m*"];
+        let patterns = [
+            "/*",
+            "/users/*",
+            "/users/:id",
+            "/users/me",
+            "/users/:id/posts",
+            "/users/m*",
+        ];
         for turn in 0..patterns.len() {
             let mut turned = patterns;
             turned.rotate_left(turn);
@@ -344,7 +364,12 @@ mod tests {
     #[test]
     fn prefixes_take_any_rest_and_parameters_exactly_one_segment() {
         let table = table(&["POST /v1/predict*", "/users/{id}", "/files/:bucket/*"]);
-        for path in ["/v1/predict", "/v1/predict/batch", "/v1/predictions", "/v1/predict/"] {
+        for path in [
+            "/v1/predict",
+            "/v1/predict/batch",
+            "/v1/predictions",
+            "/v1/predict/",
+        ] {
             assert_eq!(found(&table, "POST", path), "/v1/predict*", "{path}");
         }
         assert_eq!(found(&table, "GET", "/v1/predict"), "unmatched");
@@ -359,7 +384,19 @@ mod tests {
     fn paths_are_taken_as_they_are() {
         let table = table(&["/a%20b", "/A", "/c/"]);
         assert_eq!(found(&table, "GET", "/a%20b"), "/a%20b");
-        for path in ["/a b", "/a%20B", "/a", "/c", "/c//", "//A", "/x/../A", "", "*", "A", "http://h/A"] {
+        for path in [
+            "/a b",
+            "/a%20B",
+            "/a",
+            "/c",
+            "/c//",
+            "//A",
+            "/x/../A",
+            "",
+            "*",
+            "A",
+            "http://h/A",
+        ] {
             assert_eq!(found(&table, "GET", path), "unmatched", "{path}");
         }
     }
@@ -367,8 +404,25 @@ mod tests {
     #[test]
     fn bad_patterns_say_how_to_write_them() {
         for bad in [
-            "", "x", "get /x", "GET", "GET x", "GET| /x", "/a*b", "/a/*/b", "/a?b=1", "/a#b", "/{a}b", "/a{b}", "/{a", "/:",
-            "/{}", "/:a-b", "/:id*", "/caf\u{e9}", "/a b",
+            "",
+            "x",
+            "get /x",
+            "GET",
+            "GET x",
+            "GET| /x",
+            "/a*b",
+            "/a/*/b",
+            "/a?b=1",
+            "/a#b",
+            "/{a}b",
+            "/a{b}",
+            "/{a",
+            "/:",
+            "/{}",
+            "/:a-b",
+            "/:id*",
+            "/caf\u{e9}",
+            "/a b",
         ] {
             let error = RouteTable::try_new([bad]).unwrap_err();
             assert_eq!(error.pattern, bad);
@@ -391,15 +445,19 @@ mod tests {
             path.split('/').collect()
         };
         wanted.len() == given.len()
-            && wanted.iter().zip(&given).enumerate().all(|(at, (want, got))| {
-                if open && at + 1 == wanted.len() {
-                    got.starts_with(want)
-                } else if want.starts_with(':') {
-                    !got.is_empty()
-                } else {
-                    want == got
-                }
-            })
+            && wanted
+                .iter()
+                .zip(&given)
+                .enumerate()
+                .all(|(at, (want, got))| {
+                    if open && at + 1 == wanted.len() {
+                        got.starts_with(want)
+                    } else if want.starts_with(':') {
+                        !got.is_empty()
+                    } else {
+                        want == got
+                    }
+                })
     }
 
     /// Literal before parameter before prefix, segment by segment; longer prefixes first.
@@ -415,7 +473,14 @@ mod tests {
     }
 
     fn pattern() -> impl Strategy<Value = String> {
-        let segment = prop_oneof![Just(""), Just("a"), Just("ab"), Just("b"), Just(":x"), Just(":y")];
+        let segment = prop_oneof![
+            Just(""),
+            Just("a"),
+            Just("ab"),
+            Just("b"),
+            Just(":x"),
+            Just(":y")
+        ];
         let end = prop_oneof![Just(""), Just("/*"), Just("/a*"), Just("/ab*")];
         (proptest::collection::vec(segment, 1..4), end)
             .prop_map(|(segments, end)| format!("/{}{end}", segments.join("/")))

@@ -178,7 +178,10 @@ mod tests {
     #[test]
     fn never_makes_an_all_zero_id() {
         let fresh = TraceContext::new([0; 24], false);
-        assert_eq!(parse(std::str::from_utf8(&fresh.write()).unwrap()), Some(fresh));
+        assert_eq!(
+            parse(std::str::from_utf8(&fresh.write()).unwrap()),
+            Some(fresh)
+        );
         assert_ne!(fresh.child([0; 8]).span_id, [0; 8]);
     }
 
