@@ -9,6 +9,7 @@ pub mod catalogue;
 pub mod exchange;
 pub mod identity;
 pub mod names;
+pub mod quantity;
 pub mod request_id;
 pub mod route;
 pub mod trace_context;
