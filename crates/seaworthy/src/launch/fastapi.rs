@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::call::Call;
 use super::edit::Edit;
 use super::named::Named;
-use super::{Refusal, Server, Told, Wish, options, trust};
+use super::server::{self, Server, Told, Wish};
+use super::{Refusal, options, trust};
 
 #[derive(Debug)]
 pub(super) struct Fastapi;
@@ -35,7 +36,7 @@ impl Server for Fastapi {
     }
 
     fn steer(&self, call: &Call<'_>, edit: &mut Edit, told: &Told, wish: &Wish<'_>) {
-        super::host_and_port(edit, told, wish, &["--host", "--port"]);
+        server::host_and_port(edit, told, wish, &["--host", "--port"]);
         trust::forwarded(call, edit, wish.address, wish.trusted_proxies, "", false);
         trust::note_switched_off(call, edit, "");
     }

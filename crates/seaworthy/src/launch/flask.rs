@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::call::Call;
 use super::edit::Edit;
 use super::named::Named;
-use super::{Refusal, Server, Told, Wish, options};
+use super::server::{self, Server, Told, Wish};
+use super::{Refusal, options, refusal};
 
 const VALUED: &[&str] = &["-A", "--app", "-e", "--env-file"];
 
@@ -27,7 +28,7 @@ impl Server for Flask {
     }
 
     fn told(&self, call: &Call<'_>) -> Result<Told, Refusal> {
-        super::refuse_tls(
+        refusal::tls(
             call,
             &["--cert", "--key"],
             &["FLASK_RUN_CERT", "FLASK_RUN_KEY"],
@@ -47,6 +48,6 @@ impl Server for Flask {
     }
 
     fn steer(&self, _call: &Call<'_>, edit: &mut Edit, told: &Told, wish: &Wish<'_>) {
-        super::host_and_port(edit, told, wish, &["-h", "--host", "-p", "--port"]);
+        server::host_and_port(edit, told, wish, &["-h", "--host", "-p", "--port"]);
     }
 }

@@ -11,7 +11,8 @@ use seaworthy_core::address::Address;
 use super::call::Call;
 use super::edit::Edit;
 use super::named::Named;
-use super::{Refusal, Server, Told, Wish};
+use super::server::{Server, Told, Wish};
+use super::{Refusal, refusal};
 
 const BIND: &[&str] = &["--host", "--port", "--uds"];
 
@@ -32,7 +33,7 @@ impl Server for Granian {
     }
 
     fn told(&self, call: &Call<'_>) -> Result<Told, Refusal> {
-        super::refuse_tls(
+        refusal::tls(
             call,
             &["--ssl-certificate", "--ssl-keyfile"],
             &["GRANIAN_SSL_CERTIFICATE", "GRANIAN_SSL_KEYFILE"],

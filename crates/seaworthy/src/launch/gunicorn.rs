@@ -12,7 +12,8 @@ use seaworthy_core::address::Address;
 use super::call::Call;
 use super::edit::Edit;
 use super::named::Named;
-use super::{Refusal, Server, Told, Wish, options, trust, words};
+use super::server::{Server, Told, Wish};
+use super::{Refusal, options, refusal, trust, words};
 
 const BIND: &[&str] = &["-b", "--bind"];
 const ARGS: &str = "GUNICORN_CMD_ARGS";
@@ -36,8 +37,8 @@ impl Server for Gunicorn {
             ..*call
         };
         for call in [call, &variable] {
-            super::refuse_tls(call, &["--certfile", "--keyfile"], &[])?;
-            super::refuse_daemon(call)?;
+            refusal::tls(call, &["--certfile", "--keyfile"], &[])?;
+            refusal::daemon(call)?;
         }
         let mut named = Named::default();
         let (binds, source) = match options::find(call.args, BIND) {

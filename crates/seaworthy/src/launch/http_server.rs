@@ -10,7 +10,8 @@ use seaworthy_core::address::Address;
 use super::call::Call;
 use super::edit::Edit;
 use super::named::{self, Named};
-use super::{Refusal, Server, Told, Wish, options};
+use super::server::{Server, Told, Wish};
+use super::{Refusal, options, refusal};
 
 const VALUED: &[&str] = &[
     "-b",
@@ -37,7 +38,7 @@ impl Server for HttpServer {
     }
 
     fn told(&self, call: &Call<'_>) -> Result<Told, Refusal> {
-        super::refuse_tls(call, &["--tls-cert"], &[])?;
+        refusal::tls(call, &["--tls-cert"], &[])?;
         let mut told = Named::default();
         if let Some(at) = options::first_operand(call.args, VALUED) {
             let said = &call.args[at];

@@ -10,7 +10,8 @@ use seaworthy_core::address::Address;
 use super::call::Call;
 use super::edit::Edit;
 use super::named::Named;
-use super::{Refusal, Server, Told, Wish, options};
+use super::server::{Server, Told, Wish};
+use super::{Refusal, options, refusal};
 
 const BIND: &[&str] = &["-b", "--bind", "--insecure-bind", "--quic-bind"];
 
@@ -27,8 +28,8 @@ impl Server for Hypercorn {
     }
 
     fn told(&self, call: &Call<'_>) -> Result<Told, Refusal> {
-        super::refuse_tls(call, &["--certfile", "--keyfile"], &[])?;
-        super::refuse_daemon(call)?;
+        refusal::tls(call, &["--certfile", "--keyfile"], &[])?;
+        refusal::daemon(call)?;
         let mut named = Named::default();
         for bind in options::find(call.args, BIND) {
             let said = call.args[bind.at..bind.at + bind.words].join(" ");

@@ -19,6 +19,8 @@ pub mod installed;
 mod named;
 mod options;
 mod port;
+mod refusal;
+mod server;
 #[cfg(test)]
 mod tests;
 mod trust;
@@ -37,7 +39,8 @@ use seaworthy_core::address::Address;
 
 use call::Call;
 use edit::Edit;
-use named::Named;
+pub use refusal::Refusal;
+use server::{Server, Told, Wish};
 use wrapper::Seen;
 
 /// The longest socket path that every kernel here takes.
@@ -56,6 +59,9 @@ const SERVERS: &[&dyn Server] = &[
     &port::Generic,
 ];
 
+/// Answers which major and minor version of a Python package a program runs with, see [`installed::version`].
+pub type Installed<'a> = dyn Fn(&str, &str) -> Option<(u32, u32)> + 'a;
+
 /// What to launch, and what the configuration says about it.
 #[derive(Clone, Copy)]
 pub struct Command<'a> {
@@ -69,8 +75,8 @@ pub struct Command<'a> {
     pub connect: Option<&'a Address>,
     /// Proxies in front of Seaworthy as addresses or networks, from `listen.trusted_proxies`.
     pub trusted_proxies: &'a [String],
-    /// Answers which major and minor version of a Python package (first) the program (second) runs with.
-    pub installed: &'a dyn Fn(&str, &str) -> Option<(u32, u32)>,
+    /// Tells versions of Python packages apart; asked about granian only.
+    pub installed: &'a Installed<'a>,
 }
 
 impl Debug for Command<'_> {
@@ -140,54 +146,6 @@ impl Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-/// Why a command cannot be put behind Seaworthy.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// There is no command.
-    #[error(
-        "there is no command to run; write one behind `--` or in app.command, or name a running app in app.connect"
-    )]
-    Empty,
-    /// A port that is no number from 0 to 65535.
-    #[error("{server}: `{words}` names no port; {}", port_hint(*dollar))]
-    BadPort {
-        /// The server that was told.
-        server: &'static str,
-        /// The words that say it.
-        words: String,
-        /// It looks like a variable that a shell would have replaced.
-        dollar: bool,
-    },
-    /// The server is to serve TLS itself, which would hide requests from Seaworthy.
-    #[error(
-        "{server}: `{words}` makes the app serve TLS itself, but Seaworthy speaks plain HTTP to it; move certificate and key to listen.tls (cert, key)"
-    )]
-    ServesTls {
-        /// The server that was told.
-        server: &'static str,
-        /// The words that say it.
-        words: String,
-    },
-    /// The server is to leave the foreground, where nobody could watch it.
-    #[error(
-        "{server}: `{words}` sends the app to the background, where Seaworthy cannot watch it; remove it"
-    )]
-    Daemon {
-        /// The server that was told.
-        server: &'static str,
-        /// The words that say it.
-        words: String,
-    },
-}
-
-fn port_hint(dollar: bool) -> &'static str {
-    if dollar {
-        "no shell replaces variables in a list of words; leave the option away, Seaworthy reads PORT itself"
-    } else {
-        "write a number from 0 to 65535"
     }
 }
 
@@ -386,81 +344,4 @@ fn public(told: &Told, env: &BTreeMap<String, String>, port_env: &[String]) -> O
         .next();
     let named = told.named.public(from_env.unwrap_or(told.default_port));
     named.or_else(|| Some(SocketAddr::from((Ipv4Addr::UNSPECIFIED, from_env?))))
-}
-
-/// What one kind of server has been told, and how it behaves.
-#[derive(Clone, Debug)]
-struct Told {
-    named: Named,
-    /// Its own port when only a host is named.
-    default_port: u16,
-    keep_alive: Duration,
-    max_connections: Option<u32>,
-    /// It can listen on a unix socket.
-    unix: bool,
-}
-
-/// Where a server shall go, and whom it shall believe.
-#[derive(Debug)]
-struct Wish<'a> {
-    address: &'a Address,
-    trusted_proxies: &'a [String],
-    /// The command is a string for a shell.
-    shell: bool,
-}
-
-/// One kind of server: knows its own command line and nothing of the others'.
-trait Server: Debug + Sync {
-    fn name(&self) -> &'static str;
-
-    /// Whether this command, seen through its wrappers, is of this kind.
-    fn owns(&self, program: &str, args: &[String]) -> bool;
-
-    /// The first version that can listen on a unix socket, where not all in use can.
-    fn unix_since(&self) -> Option<(u32, u32)> {
-        None
-    }
-
-    /// Reads what the command says.
-    fn told(&self, call: &Call<'_>) -> Result<Told, Refusal>;
-
-    /// Rewrites the command so that it listens where it shall.
-    fn steer(&self, call: &Call<'_>, edit: &mut Edit, told: &Told, wish: &Wish<'_>);
-}
-
-/// Replaces host and port for the servers that take them as two options and know no unix socket.
-fn host_and_port(edit: &mut Edit, told: &Told, wish: &Wish<'_>, names: &[&str]) {
-    let Address::Tcp(address) = wish.address else {
-        return;
-    };
-    let (host, port) = (address.ip().to_string(), address.port().to_string());
-    edit.swap(names, &["--host", &host, "--port", &port]);
-    edit.say_moved(&told.named.words, &format!("--host {host} --port {port}"));
-}
-
-fn refuse_tls(call: &Call<'_>, options: &[&str], variables: &[&str]) -> Result<(), Refusal> {
-    let option = call.told(options, "").map(|(_, words)| words);
-    let variable = || {
-        variables
-            .iter()
-            .find_map(|name| call.told(&[], name))
-            .map(|(_, words)| words)
-    };
-    match option.or_else(variable) {
-        Some(words) => Err(Refusal::ServesTls {
-            server: call.server,
-            words,
-        }),
-        None => Ok(()),
-    }
-}
-
-fn refuse_daemon(call: &Call<'_>) -> Result<(), Refusal> {
-    match options::switch(call.args, &["-D", "--daemon"]) {
-        Some(words) => Err(Refusal::Daemon {
-            server: call.server,
-            words: words.to_owned(),
-        }),
-        None => Ok(()),
-    }
 }

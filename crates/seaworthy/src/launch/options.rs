@@ -97,7 +97,9 @@ mod tests {
             "app -p80",
             "--port 1 app -p=80",
         ] {
-            let value = find(&args(text), &["-p", "--port"]).pop().map(|option| option.value);
+            let value = find(&args(text), &["-p", "--port"])
+                .pop()
+                .map(|option| option.value);
             assert_eq!(value.as_deref(), Some("80"), "{text}");
         }
     }

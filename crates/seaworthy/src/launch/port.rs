@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use seaworthy_core::address::Address;
 
+use super::Refusal;
 use super::call::Call;
 use super::edit::Edit;
 use super::named::Named;
-use super::{Refusal, Server, Told, Wish};
+use super::server::{Server, Told, Wish};
 
 const NODE: &[&str] = &[
     "node", "nodejs", "npm", "npx", "yarn", "pnpm", "bun", "bunx", "deno", "tsx", "ts-node",

@@ -9,7 +9,8 @@ use seaworthy_core::address::Address;
 use super::call::Call;
 use super::edit::Edit;
 use super::named::Named;
-use super::{Refusal, Server, Told, Wish, trust};
+use super::server::{Server, Told, Wish};
+use super::{Refusal, refusal, trust};
 
 const BIND: &[&str] = &["--host", "--port", "--uds", "--fd"];
 
@@ -26,7 +27,7 @@ impl Server for Uvicorn {
     }
 
     fn told(&self, call: &Call<'_>) -> Result<Told, Refusal> {
-        super::refuse_tls(
+        refusal::tls(
             call,
             &["--ssl-certfile", "--ssl-keyfile"],
             &["UVICORN_SSL_CERTFILE", "UVICORN_SSL_KEYFILE"],
