@@ -76,7 +76,7 @@ fn scaled(whole: &str, fraction: &str, worth: u128) -> Result<u128, Refusal> {
     if !fraction.is_empty() {
         let scale = fraction.bytes().fold(1_u128, |scale, _| scale * 10);
         let part = fraction.parse::<u128>().map_err(|_| Refusal::TooFine)? * worth;
-        if part % scale != 0 {
+        if !part.is_multiple_of(scale) {
             return Err(Refusal::TooFine);
         }
         total = total.checked_add(part / scale).ok_or(Refusal::TooLarge)?;

@@ -1,0 +1,125 @@
+//! The JSON Schema of a type, and the way through it.
+
+use schemars::generate::SchemaSettings;
+use schemars::transform::{Transform, transform_subschemas};
+use schemars::{JsonSchema, Schema};
+use serde_json::{Value as Json, json};
+
+use crate::path::{Path, Segment};
+
+/// The keyword by which a list says that layers merge its items by a key instead of replacing the whole list.
+///
+/// Set it with `#[schemars(extend("x-merge" = "path"))]`.
+pub(crate) const MERGE: &str = "x-merge";
+
+/// Gives the JSON Schema of a type. Structs are closed but for keys that begin with `x-`.
+#[must_use]
+pub fn schema_of<T: JsonSchema>() -> Json {
+    let generator = SchemaSettings::draft2020_12()
+        .for_deserialize()
+        .with_transform(Closed)
+        .into_generator();
+    generator.into_root_schema_for::<T>().to_value()
+}
+
+/// Closes every struct against unknown keys, so that no type can forget to.
+#[derive(Debug, Clone)]
+struct Closed;
+
+impl Transform for Closed {
+    fn transform(&mut self, schema: &mut Schema) {
+        transform_subschemas(self, schema);
+        let Some(object) = schema.as_object_mut() else {
+            return;
+        };
+        let open = object
+            .get("additionalProperties")
+            .is_some_and(|rest| rest != &Json::Bool(false));
+        if object.contains_key("properties") && !open {
+            object.insert("additionalProperties".into(), Json::Bool(false));
+            object.insert("patternProperties".into(), json!({ "^x-": {} }));
+        }
+    }
+}
+
+/// Follows references until there is none.
+pub(crate) fn resolve<'a>(root: &'a Json, mut schema: &'a Json) -> &'a Json {
+    // Longer chains are cycles, which mean nothing.
+    for _ in 0..16 {
+        let Some(target) = schema.get("$ref").and_then(Json::as_str) else {
+            break;
+        };
+        let Some(found) = target
+            .strip_prefix('#')
+            .and_then(|pointer| root.pointer(pointer))
+        else {
+            break;
+        };
+        schema = found;
+    }
+    schema
+}
+
+/// The alternatives of a schema, when it has any.
+pub(crate) fn branches(schema: &Json) -> Option<&Vec<Json>> {
+    schema
+        .get("anyOf")
+        .or_else(|| schema.get("oneOf"))
+        .and_then(Json::as_array)
+}
+
+/// The schema of a key, or nothing when the key is unknown.
+pub(crate) fn child<'a>(root: &'a Json, schema: &'a Json, key: &str) -> Option<&'a Json> {
+    let schema = resolve(root, schema);
+    if let Some(found) = schema
+        .get("properties")
+        .and_then(|properties| properties.get(key))
+    {
+        return Some(found);
+    }
+    if let Some(found) = schema
+        .get("additionalProperties")
+        .filter(|rest| !rest.is_boolean())
+    {
+        return Some(found);
+    }
+    branches(schema)?
+        .iter()
+        .find_map(|branch| child(root, branch, key))
+}
+
+/// Whether any key may stand here.
+fn is_free(root: &Json, schema: &Json) -> bool {
+    let schema = resolve(root, schema);
+    schema.get("properties").is_none()
+        && schema
+            .get("additionalProperties")
+            .is_some_and(|rest| rest != &Json::Bool(false))
+        || branches(schema)
+            .is_some_and(|branches| branches.iter().any(|branch| is_free(root, branch)))
+}
+
+/// Turns `LISTEN__TLS__CERT` into a path: keys of structs are lower case, keys of free mappings stay as they are.
+pub(crate) fn env_path(root: &Json, name: &str) -> Path {
+    let mut schema = Some(root);
+    name.split("__").fold(Path::root(), |path, part| {
+        let free = schema.is_some_and(|schema| is_free(root, schema));
+        let key = if free {
+            part.to_owned()
+        } else {
+            part.to_lowercase()
+        };
+        schema = schema.and_then(|schema| child(root, schema, &key));
+        path.key(key)
+    })
+}
+
+/// The schema at a path.
+pub(crate) fn at<'a>(root: &'a Json, path: &Path) -> Option<&'a Json> {
+    path.segments()
+        .iter()
+        .try_fold(root, |schema, segment| match segment {
+            Segment::Key(key) => child(root, schema, key),
+            Segment::Index(_) => resolve(root, schema).get("items"),
+        })
+}
