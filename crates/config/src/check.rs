@@ -272,65 +272,75 @@ impl Checker<'_> {
         let branches: Vec<&Json> = branches
             .iter()
             .map(|branch| resolve(root, branch))
-            .collect();
-        let branches: Vec<&Json> = branches
-            .into_iter()
             .filter(|branch| kinds(branch) != ["null"])
             .collect();
-        if let Some((tag, words)) = tag(root, &branches) {
-            if let Some(entry) = entry_mut(node, tag) {
-                let before = self.found.complaints.len();
-                self.word(&words, &mut entry.node, &path.key(tag));
-                if self.found.complaints.len() > before {
-                    return;
-                }
-            }
+        if self.is_mistagged(&branches, node, path) {
+            return;
         }
-        let mut best: Option<(usize, Checked, Node)> = None;
+        let mut best: Option<Trial> = None;
         for branch in &branches {
-            let mut trial = node.clone();
-            let mut checker = Checker {
-                root,
-                found: Checked::default(),
-            };
-            checker.node(branch, &mut trial, path);
-            let found = checker.found;
-            if found.complaints.is_empty() {
-                self.found.secrets.extend(found.secrets);
-                *node = trial;
-                return;
+            let trial = Trial::of(root, branch, node, path);
+            let fits = trial.score == 0;
+            if best.as_ref().is_none_or(|best| trial.score < best.score) {
+                best = Some(trial);
             }
-            // A complaint about the value as a whole means that this alternative was not meant at all.
-            let wrong_shape = found
-                .complaints
+            if fits {
+                break;
+            }
+        }
+        let Some(best) = best else { return };
+        if best.score >= WRONG_SHAPE && branches.len() > 1 {
+            let mut shapes: Vec<String> = branches
                 .iter()
-                .any(|complaint| complaint.path == *path);
-            let score = found.complaints.len() + if wrong_shape { 1_000 } else { 0 };
-            if best.as_ref().is_none_or(|(least, ..)| score < *least) {
-                best = Some((score, found, trial));
-            }
+                .flat_map(|branch| shapes(root, branch))
+                .collect();
+            shapes.dedup();
+            let message = format!("expected {}, found {}", shapes.join(" or "), found_as(node));
+            return self.complain(path, message, suggestion(root, &branches, node));
         }
-        let mut shapes: Vec<String> = branches
+        self.found.complaints.extend(best.found.complaints);
+        self.found.secrets.extend(best.found.secrets);
+        *node = best.node;
+    }
+
+    /// Whether the key that tells the alternatives apart holds none of their words; complains if so.
+    fn is_mistagged(&mut self, branches: &[&Json], node: &mut Node, path: &Path) -> bool {
+        let Some((tag, words)) = tag(self.root, branches) else {
+            return false;
+        };
+        let before = self.found.complaints.len();
+        if let Some(entry) = entry_mut(node, tag) {
+            self.word(&words, &mut entry.node, &path.key(tag));
+        }
+        self.found.complaints.len() > before
+    }
+}
+
+/// A complaint about the value as a whole: this alternative was not meant at all.
+const WRONG_SHAPE: usize = 1_000;
+
+/// One alternative, tried on a copy.
+struct Trial {
+    score: usize,
+    found: Checked,
+    node: Node,
+}
+
+impl Trial {
+    fn of(root: &Json, schema: &Json, node: &Node, path: &Path) -> Self {
+        let mut node = node.clone();
+        let mut checker = Checker {
+            root,
+            found: Checked::default(),
+        };
+        checker.node(schema, &mut node, path);
+        let found = checker.found;
+        let wrong_shape = found
+            .complaints
             .iter()
-            .flat_map(|branch| shapes(root, branch))
-            .collect();
-        shapes.dedup();
-        match best {
-            Some((score, ..)) if score >= 1_000 && branches.len() > 1 => {
-                let help = suggestion(root, &branches, node);
-                self.complain(
-                    path,
-                    format!("expected {}, found {}", shapes.join(" or "), found_as(node)),
-                    help,
-                );
-            }
-            Some((_, found, trial)) => {
-                self.found.complaints.extend(found.complaints);
-                self.found.secrets.extend(found.secrets);
-                *node = trial;
-            }
-            None => {}
-        }
+            .any(|complaint| complaint.path == *path);
+        let score = found.complaints.len() + if wrong_shape { WRONG_SHAPE } else { 0 };
+        Self { score, found, node }
     }
 }
 

@@ -8,7 +8,7 @@ use seaworthy_config::schema_of;
 use serde_json::{Value, json};
 
 fn validator() -> jsonschema::Validator {
-    jsonschema::draft202012::new(&schema_of::<Sample>()).unwrap()
+    jsonschema::draft202012::new(&schema_of::<Sample>()).expect("the schema is valid")
 }
 
 fn agree(validator: &jsonschema::Validator, document: &Value) {

@@ -12,32 +12,23 @@ use seaworthy_config::{Format, Layer, Loader, Problems};
 fn golden(name: &str, text: &str) {
     let path = format!("{}/tests/golden/{name}.txt", env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("BLESS").is_some() {
-        std::fs::write(&path, text).unwrap();
+        std::fs::write(&path, text).expect("the golden folder is writable");
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(text, expected, "differs from {path}");
 }
 
 fn messages(problems: &Problems) -> String {
-    problems
-        .items()
-        .iter()
-        .fold(String::new(), |mut text, problem| {
-            let line = problem
-                .place
-                .as_ref()
-                .and_then(|place| place.line)
-                .unwrap_or(0);
-            writeln!(
-                text,
-                "{line} {} {} [{}]",
-                problem.path,
-                problem.message,
-                problem.help.as_deref().unwrap_or("")
-            )
-            .unwrap();
-            text
-        })
+    let line = |problem: &seaworthy_config::Problem| {
+        let line = problem
+            .place
+            .as_ref()
+            .and_then(|place| place.line)
+            .unwrap_or(0);
+        let help = problem.help.as_deref().unwrap_or("");
+        format!("{line} {} {} [{help}]\n", problem.path, problem.message)
+    };
+    problems.items().iter().map(line).collect()
 }
 
 const BROKEN: &str = "\
