@@ -91,6 +91,13 @@ pub mod metric {
         kind: Kind::Counter,
         labels: &["type"],
     };
+    /// Series that a family had no room for.
+    pub static SERIES_DROPPED: Metric = Metric {
+        name: "seaworthy_metrics_series_dropped_total",
+        help: "Metric series that are not shown because their family is full.",
+        kind: Kind::Counter,
+        labels: &[],
+    };
     /// Restarts of the app.
     pub static CHILD_RESTARTS: Metric = Metric {
         name: "seaworthy_child_restarts_total",
@@ -184,6 +191,7 @@ pub mod metric {
         &REQUESTS_CUT,
         &ACCESS_LINES_DROPPED,
         &ERRORS,
+        &SERIES_DROPPED,
         &CHILD_RESTARTS,
         &CHILDREN_READY,
         &LIFECYCLE_STATE,
