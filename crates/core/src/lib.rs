@@ -5,6 +5,7 @@
 //! crate that the others share: what two of them must agree on (an error's name, a metric's name, the record of an exchange)
 //! lives here, and nothing else does.
 
+pub mod address;
 pub mod catalogue;
 pub mod exchange;
 pub mod identity;

@@ -16,7 +16,7 @@
 //! there are no routes.
 
 /// The number of a route; stable for as long as its table lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Default, Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RouteId(pub u16);
 
 impl RouteId {

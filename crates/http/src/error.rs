@@ -18,7 +18,11 @@ pub struct Error {
 impl Error {
     /// An error of the catalogue, with nothing particular about it.
     pub const fn new(kind: &'static ErrorType) -> Self {
-        Self { kind, details: Vec::new(), retry_after: None }
+        Self {
+            kind,
+            details: Vec::new(),
+            retry_after: None,
+        }
     }
 
     /// Adds a fact that helps the caller; it is shown to clients, so it never holds a secret or an inner address.
@@ -56,7 +60,10 @@ impl Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Error").field("kind", &self.kind.name).field("details", &self.details).finish_non_exhaustive()
+        f.debug_struct("Error")
+            .field("kind", &self.kind.name)
+            .field("details", &self.details)
+            .finish_non_exhaustive()
     }
 }
 
@@ -104,11 +111,18 @@ pub enum BodyError {
 impl From<&BodyError> for Error {
     fn from(error: &BodyError) -> Self {
         match error {
-            BodyError::TooLarge { limit } => Self::new(&catalogue::PAYLOAD_TOO_LARGE).with("limit_bytes", limit),
-            BodyError::Idle(after) => Self::new(&catalogue::REQUEST_TIMEOUT).with("idle_seconds", after.as_secs()),
-            BodyError::Malformed(what) => Self::new(&catalogue::MALFORMED_REQUEST).with("reason", what),
+            BodyError::TooLarge { limit } => {
+                Self::new(&catalogue::PAYLOAD_TOO_LARGE).with("limit_bytes", limit)
+            }
+            BodyError::Idle(after) => {
+                Self::new(&catalogue::REQUEST_TIMEOUT).with("idle_seconds", after.as_secs())
+            }
+            BodyError::Malformed(what) => {
+                Self::new(&catalogue::MALFORMED_REQUEST).with("reason", what)
+            }
             BodyError::Truncated | BodyError::Io(_) | BodyError::Cut | BodyError::Http2(_) => {
-                Self::new(&catalogue::MALFORMED_REQUEST).with("reason", "the request body ended early")
+                Self::new(&catalogue::MALFORMED_REQUEST)
+                    .with("reason", "the request body ended early")
             }
         }
     }

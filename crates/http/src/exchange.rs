@@ -26,6 +26,10 @@ pub struct Exchange {
     pub secure: bool,
     /// The client, as far as trusted proxies vouch for it. `None` until identified, or behind a unix socket.
     pub client: Option<IpAddr>,
+    /// The peer is a trusted proxy, whose forwarding fields are believed.
+    pub peer_trusted: bool,
+    /// So many entries of `X-Forwarded-For`, counted from the right, are vouched for by trusted proxies.
+    pub vouched_hops: usize,
     /// The id under which logs, errors and the app know this request.
     pub request_id: Option<RequestId>,
     /// The trace that this request belongs to, with our own span.
@@ -48,6 +52,8 @@ impl Exchange {
             peer,
             secure,
             client: None,
+            peer_trusted: false,
+            vouched_hops: 0,
             request_id: None,
             trace: None,
             route: RouteId::UNMATCHED,
@@ -97,7 +103,12 @@ impl Interim {
     pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Option<(StatusCode, HeaderMap)> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let next = waiting.heads.pop_front();
-        if next.is_none() && !waiting.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+        if next.is_none()
+            && !waiting
+                .waker
+                .as_ref()
+                .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
             waiting.waker = Some(cx.waker().clone());
         }
         next

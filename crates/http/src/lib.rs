@@ -1,1 +1,20 @@
-//! The HTTP edge, the upstream pool and one folder per tower layer.
+//! The HTTP edge, the upstream pool, and one folder per tower layer.
+//!
+//! A request enters through [`edge`], passes layers, and leaves through [`upstream`]; an error on the way becomes a
+//! response in [`rescue`] and nowhere else. Layers depend on `http`, `http-body` and `tower` only, box no future and demand
+//! no `Send`, so each can be used alone in an axum service; edge and upstream are bound to one thread, a worker's.
+
+pub mod body;
+pub mod drain;
+pub mod edge;
+pub mod error;
+pub mod exchange;
+pub mod h1;
+pub mod identify;
+pub mod observe;
+pub mod rescue;
+pub mod size;
+pub mod timeout;
+pub mod timer;
+pub mod upstream;
+pub mod views;

@@ -66,7 +66,8 @@ impl SweepTimer {
             tokio::time::sleep(TICK).await;
             let now = tokio::time::Instant::now();
             // A worker that was kept busy counts every tick it missed, so that deadlines do not stretch under load.
-            let missed = u32::try_from((now - last).as_millis() / TICK.as_millis()).unwrap_or(u32::MAX);
+            let missed =
+                u32::try_from((now - last).as_millis() / TICK.as_millis()).unwrap_or(u32::MAX);
             last = now;
             self.advance(missed.max(1));
         }
@@ -96,13 +97,35 @@ impl SweepTimer {
 
     /// Makes an alarm that is set and set again without being made anew.
     pub fn alarm(&self) -> Alarm {
-        Alarm { timer: self.clone(), key: None, due: None }
+        Alarm {
+            timer: self.clone(),
+            key: None,
+            due: None,
+        }
+    }
+}
+
+/// A coarse point in time, which costs no clock reading.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp(u32);
+
+impl SweepTimer {
+    /// Now, to the tick.
+    pub fn stamp(&self) -> Stamp {
+        Stamp(self.0.tick.get())
+    }
+
+    /// How long ago `stamp` was, rounded up.
+    pub fn age(&self, stamp: Stamp) -> Duration {
+        TICK * self.0.tick.get().wrapping_sub(stamp.0).saturating_add(1)
     }
 }
 
 impl fmt::Debug for SweepTimer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SweepTimer").field("tick", &self.0.tick.get()).finish_non_exhaustive()
+        f.debug_struct("SweepTimer")
+            .field("tick", &self.0.tick.get())
+            .finish_non_exhaustive()
     }
 }
 
@@ -146,7 +169,9 @@ impl Alarm {
 
     /// Whether the alarm is set and its time has passed.
     pub fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(due) = self.due else { return Poll::Pending };
+        let Some(due) = self.due else {
+            return Poll::Pending;
+        };
         if is_due(due, self.timer.0.tick.get()) {
             return Poll::Ready(());
         }
@@ -154,11 +179,21 @@ impl Alarm {
         match self.key {
             Some(key) => {
                 let slot = &mut slots[key];
-                if !slot.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                if !slot
+                    .waker
+                    .as_ref()
+                    .is_some_and(|waker| waker.will_wake(cx.waker()))
+                {
                     slot.waker = Some(cx.waker().clone());
                 }
             }
-            None => self.key = Some(slots.insert(Slot { due, fired: false, waker: Some(cx.waker().clone()) })),
+            None => {
+                self.key = Some(slots.insert(Slot {
+                    due,
+                    fired: false,
+                    waker: Some(cx.waker().clone()),
+                }))
+            }
         }
         Poll::Pending
     }
@@ -182,7 +217,9 @@ impl Drop for Alarm {
 
 impl fmt::Debug for Alarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Alarm").field("due", &self.due).finish_non_exhaustive()
+        f.debug_struct("Alarm")
+            .field("due", &self.due)
+            .finish_non_exhaustive()
     }
 }
 
@@ -203,7 +240,10 @@ mod tests {
         let mut alarm = timer.sleep(TICK * 4);
         assert!(!poll(&mut alarm, &mut cx));
         timer.advance(4);
-        assert!(!poll(&mut alarm, &mut cx), "a tick that was half over must not count");
+        assert!(
+            !poll(&mut alarm, &mut cx),
+            "a tick that was half over must not count"
+        );
         timer.advance(1);
         assert_eq!(woken.get(), 1);
         assert!(poll(&mut alarm, &mut cx));

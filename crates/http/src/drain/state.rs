@@ -1,0 +1,284 @@
+//! The phase, the count of requests inside, and who wants to hear of a change.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+
+/// How far a shutdown has come, as requests see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Phase {
+    /// No shutdown.
+    Serving = 0,
+    /// Balancers are being told; requests are served, and connections are asked to close.
+    Propagating = 1,
+    /// New requests are refused; those inside finish.
+    Draining = 2,
+    /// The deadline: what is still inside is ended.
+    Cut = 3,
+}
+
+/// One worker's view of the shutdown. Clones share it; it may be moved between threads.
+#[derive(Clone, Default)]
+pub struct Drain(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    phase: AtomicU8,
+    inside: AtomicU64,
+    cut: AtomicU64,
+    completed: AtomicU64,
+    listeners: Mutex<Slab<Option<Waker>>>,
+    ramp: Mutex<Option<Ramp>>,
+}
+
+/// Refuses a growing share of requests, evenly spread: an accumulator, not a die, so that the share is exact.
+struct Ramp {
+    since: Instant,
+    length: Duration,
+    owed: f64,
+}
+
+impl Drain {
+    /// Where the shutdown stands.
+    pub fn phase(&self) -> Phase {
+        match self.0.phase.load(Ordering::Acquire) {
+            0 => Phase::Serving,
+            1 => Phase::Propagating,
+            2 => Phase::Draining,
+            _ => Phase::Cut,
+        }
+    }
+
+    /// Moves on to `phase` and wakes everyone who listens. It never goes back.
+    pub fn advance(&self, phase: Phase) {
+        self.0.phase.fetch_max(phase as u8, Ordering::AcqRel);
+        let woken: Vec<Waker> = self
+            .listeners()
+            .iter_mut()
+            .filter_map(|(_, waker)| waker.take())
+            .collect();
+        for waker in woken {
+            waker.wake();
+        }
+    }
+
+    /// From now on, while propagating, refuses a share of new requests that grows from none to all over `length`.
+    pub fn ramp(&self, now: Instant, length: Duration) {
+        *self.ramp_state() = Some(Ramp {
+            since: now,
+            length,
+            owed: 0.0,
+        });
+    }
+
+    /// Whether a request that arrives now may come in.
+    pub fn admits(&self, now: impl FnOnce() -> Instant) -> bool {
+        match self.phase() {
+            Phase::Serving => true,
+            Phase::Propagating => self
+                .ramp_state()
+                .as_mut()
+                .is_none_or(|ramp| ramp.admits(now())),
+            Phase::Draining | Phase::Cut => false,
+        }
+    }
+
+    /// Counts a request in; dropping the guard counts it out.
+    pub fn enter(&self) -> Inside {
+        self.0.inside.fetch_add(1, Ordering::AcqRel);
+        Inside {
+            drain: self.clone(),
+            cut: false,
+        }
+    }
+
+    /// Requests inside now.
+    pub fn inside(&self) -> u64 {
+        self.0.inside.load(Ordering::Acquire)
+    }
+
+    /// Requests that were ended by the deadline.
+    pub fn cut(&self) -> u64 {
+        self.0.cut.load(Ordering::Acquire)
+    }
+
+    /// Requests that finished after the shutdown began.
+    pub fn completed(&self) -> u64 {
+        self.0.completed.load(Ordering::Acquire)
+    }
+
+    /// Starts to listen for changes of the phase.
+    pub fn listen(&self) -> Listener {
+        Listener {
+            drain: self.clone(),
+            key: None,
+        }
+    }
+
+    fn listeners(&self) -> MutexGuard<'_, Slab<Option<Waker>>> {
+        self.0
+            .listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ramp_state(&self) -> MutexGuard<'_, Option<Ramp>> {
+        self.0.ramp.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Drain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Drain")
+            .field("phase", &self.phase())
+            .field("inside", &self.inside())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Ramp {
+    fn admits(&mut self, now: Instant) -> bool {
+        let length = self.length.as_secs_f64();
+        let share = if length > 0.0 {
+            (now.saturating_duration_since(self.since).as_secs_f64() / length).min(1.0)
+        } else {
+            1.0
+        };
+        self.owed += share;
+        let refused = self.owed >= 1.0;
+        if refused {
+            self.owed -= 1.0;
+        }
+        !refused
+    }
+}
+
+/// A request that is inside; see [`Drain::enter`].
+#[derive(Debug)]
+pub struct Inside {
+    drain: Drain,
+    cut: bool,
+}
+
+impl Inside {
+    /// Whether the deadline has passed.
+    pub fn is_at_deadline(&self) -> bool {
+        self.drain.phase() == Phase::Cut
+    }
+
+    /// Notes that the deadline ended this request.
+    pub fn mark_cut(&mut self) {
+        self.cut = true;
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        let shared = &self.drain.0;
+        if self.cut {
+            shared.cut.fetch_add(1, Ordering::AcqRel);
+        } else if self.drain.phase() > Phase::Serving {
+            shared.completed.fetch_add(1, Ordering::AcqRel);
+        }
+        shared.inside.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A place in the list of those who hear of changes; see [`Drain::listen`].
+#[derive(Debug)]
+pub struct Listener {
+    drain: Drain,
+    key: Option<usize>,
+}
+
+impl Listener {
+    /// The phase now; the waker of `cx` is told when it changes.
+    pub fn poll_phase(&mut self, cx: &mut Context<'_>) -> Phase {
+        let mut listeners = self.drain.listeners();
+        match self.key {
+            Some(key) => {
+                let waker = &mut listeners[key];
+                if !waker
+                    .as_ref()
+                    .is_some_and(|waker| waker.will_wake(cx.waker()))
+                {
+                    *waker = Some(cx.waker().clone());
+                }
+            }
+            None => self.key = Some(listeners.insert(Some(cx.waker().clone()))),
+        }
+        drop(listeners);
+        // Read after the waker is in place: a change in between would otherwise be missed.
+        self.drain.phase()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            self.drain.listeners().remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_test::task::new_count_waker;
+
+    #[test]
+    fn phases_never_go_back_and_wake_listeners() {
+        let drain = Drain::default();
+        let (waker, woken) = new_count_waker();
+        let mut listener = drain.listen();
+        assert_eq!(
+            listener.poll_phase(&mut Context::from_waker(&waker)),
+            Phase::Serving
+        );
+        drain.advance(Phase::Draining);
+        assert_eq!(woken.get(), 1);
+        drain.advance(Phase::Propagating);
+        assert_eq!(
+            listener.poll_phase(&mut Context::from_waker(&waker)),
+            Phase::Draining
+        );
+    }
+
+    #[test]
+    fn the_ramp_refuses_a_growing_share() {
+        let drain = Drain::default();
+        let start = Instant::now();
+        drain.advance(Phase::Propagating);
+        drain.ramp(start, Duration::from_secs(4));
+        let refused_in = |second: u64| {
+            (0..100)
+                .filter(|i| !drain.admits(|| start + Duration::from_millis(second * 1000 + i * 10)))
+                .count()
+        };
+        let shares: Vec<usize> = (0..5).map(refused_in).collect();
+        assert!(
+            shares.windows(2).all(|pair| pair[0] < pair[1]),
+            "{shares:?}"
+        );
+        assert!((10..=15).contains(&shares[0]), "{shares:?}");
+        assert_eq!(shares[4], 100);
+    }
+
+    #[test]
+    fn requests_are_counted_until_they_leave() {
+        let drain = Drain::default();
+        let first = drain.enter();
+        let mut second = drain.enter();
+        assert_eq!(drain.inside(), 2);
+        drain.advance(Phase::Draining);
+        drop(first);
+        second.mark_cut();
+        drop(second);
+        assert_eq!((drain.inside(), drain.completed(), drain.cut()), (0, 1, 1));
+    }
+}

@@ -1,0 +1,120 @@
+//! The head of a response, as bytes.
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::BytesMut;
+use http::header::{self, HeaderMap};
+use http::{StatusCode, Version};
+
+use crate::h1::field;
+use crate::h1::output::Coding;
+
+/// How the connection goes on after a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// It stays open, as HTTP/1.1 does by default.
+    KeepAlive,
+    /// It stays open, which an HTTP/1.0 client has to be told.
+    KeepAliveOld,
+    /// It closes.
+    Close,
+    /// It speaks another protocol.
+    Upgrade,
+}
+
+/// Appends status line and fields. Framing fields are written here and nowhere else.
+pub(super) fn write_head(
+    out: &mut BytesMut,
+    status: StatusCode,
+    headers: &HeaderMap,
+    framing: Option<Coding>,
+    after: After,
+) {
+    out.reserve(512);
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.extend_from_slice(b" ");
+    out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+    out.extend_from_slice(b"\r\n");
+    let mut dated = false;
+    for (name, value) in headers {
+        match *name {
+            // A length that matters is in `framing`; one of a bodiless answer describes what is left out, and stays.
+            header::CONTENT_LENGTH if framing.is_some() => continue,
+            header::TRANSFER_ENCODING | header::CONNECTION => continue,
+            header::DATE => dated = true,
+            _ => {}
+        }
+        field::write(out, name, value);
+    }
+    match framing {
+        Some(Coding::Length(length)) => {
+            out.extend_from_slice(b"content-length: ");
+            out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        Some(Coding::Chunked) => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        Some(Coding::Raw) | None => {}
+    }
+    if !dated && !status.is_informational() {
+        write_date(out);
+    }
+    out.extend_from_slice(match after {
+        After::KeepAlive => b"\r\n",
+        After::KeepAliveOld => b"connection: keep-alive\r\n\r\n",
+        After::Close => b"connection: close\r\n\r\n",
+        After::Upgrade => b"connection: upgrade\r\n\r\n",
+    });
+}
+
+/// Appends an informational answer.
+pub(super) fn write_interim(out: &mut BytesMut, status: StatusCode, headers: &HeaderMap) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.extend_from_slice(b" ");
+    out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+    out.extend_from_slice(b"\r\n");
+    for (name, value) in headers {
+        field::write(out, name, value);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Status and framing for a version that has no chunks.
+pub(super) fn coding_for(version: Version, length: Option<u64>) -> Coding {
+    match length {
+        Some(length) => Coding::Length(length),
+        None if version == Version::HTTP_11 => Coding::Chunked,
+        None => Coding::Raw,
+    }
+}
+
+/// Appends `Date`, which is formatted once a second and not once a response.
+fn write_date(out: &mut BytesMut) {
+    struct Cached {
+        until: Instant,
+        line: String,
+    }
+    thread_local! {
+        static DATE: RefCell<Option<Cached>> = const { RefCell::new(None) };
+    }
+    DATE.with_borrow_mut(|cached| {
+        let now = Instant::now();
+        let fresh = cached
+            .take()
+            .filter(|cached| now < cached.until)
+            .unwrap_or_else(|| {
+                let wall = SystemTime::now();
+                let into_second = wall
+                    .duration_since(SystemTime::UNIX_EPOCH)
+                    .map_or(0, |since| since.subsec_nanos());
+                Cached {
+                    until: now + Duration::from_nanos(1_000_000_000 - u64::from(into_second)),
+                    line: format!("date: {}\r\n", httpdate::fmt_http_date(wall)),
+                }
+            });
+        out.extend_from_slice(fresh.line.as_bytes());
+        *cached = Some(fresh);
+    });
+}

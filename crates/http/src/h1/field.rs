@@ -1,0 +1,162 @@
+//! Header fields: what may stand in one, which belong to a connection, and how they are written.
+
+use bytes::{Bytes, BytesMut};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+/// Turns a parsed line into a field; `None` when the value holds what no value may.
+pub fn parse(name: &str, value: &Bytes) -> Option<(HeaderName, HeaderValue)> {
+    let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+    let value = HeaderValue::from_maybe_shared(value.clone()).ok()?;
+    Some((name, value))
+}
+
+/// Appends `name: value` and the line end.
+pub fn write(out: &mut BytesMut, name: &HeaderName, value: &HeaderValue) {
+    out.extend_from_slice(name.as_str().as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value.as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Takes away spaces and tabs at both ends: what the standard calls optional white space, and not a byte more. The standard
+/// library's idea of white space includes the form feed, which some parsers keep.
+pub fn trim(value: &[u8]) -> &[u8] {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = value
+        .iter()
+        .position(|byte| !blank(byte))
+        .unwrap_or(value.len());
+    let end = value
+        .iter()
+        .rposition(|byte| !blank(byte))
+        .map_or(start, |at| at + 1);
+    &value[start..end]
+}
+
+/// Refuses line ends other than CRLF: `httparse` takes a bare LF for one, and the app behind may not.
+///
+/// # Errors
+/// When a CR or an LF stands alone.
+pub fn only_crlf(head: &[u8]) -> Result<(), &'static str> {
+    for at in memchr::memchr_iter(b'\n', head) {
+        if at == 0 || head[at - 1] != b'\r' {
+            return Err("a line ends in a bare LF");
+        }
+    }
+    Ok(())
+}
+
+/// Whether a field may come after the body: not when it frames, routes or authenticates (RFC 9110, section 6.5.1).
+pub fn may_be_trailer(name: &HeaderName) -> bool {
+    ![
+        header::TRANSFER_ENCODING,
+        header::CONTENT_LENGTH,
+        header::HOST,
+        header::CONNECTION,
+        header::UPGRADE,
+        header::TE,
+        header::TRAILER,
+        header::AUTHORIZATION,
+        header::COOKIE,
+        header::SET_COOKIE,
+        header::CONTENT_TYPE,
+        header::CONTENT_ENCODING,
+        header::CONTENT_RANGE,
+        header::EXPECT,
+        header::CACHE_CONTROL,
+        header::AGE,
+        header::LOCATION,
+        header::VARY,
+    ]
+    .contains(name)
+}
+
+/// What the `Connection` field says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Connection {
+    /// `close` was named.
+    pub close: bool,
+    /// `keep-alive` was named, which only matters to HTTP/1.0.
+    pub keep_alive: bool,
+    /// `upgrade` was named.
+    pub upgrade: bool,
+}
+
+/// Removes the fields that concern one connection only (RFC 9110, section 7.6.1), those included that `Connection` names.
+///
+/// `Upgrade` and `TE: trailers` are removed as well; who forwards a message says again what it offers.
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) -> Connection {
+    let mut connection = Connection::default();
+    let mut named: Vec<HeaderName> = Vec::new();
+    for value in headers.get_all(header::CONNECTION) {
+        for token in value.as_bytes().split(|byte| *byte == b',').map(trim) {
+            if token.eq_ignore_ascii_case(b"close") {
+                connection.close = true;
+            } else if token.eq_ignore_ascii_case(b"keep-alive") {
+                connection.keep_alive = true;
+            } else if token.eq_ignore_ascii_case(b"upgrade") {
+                connection.upgrade = true;
+            } else if let Ok(name) = HeaderName::from_bytes(token) {
+                named.push(name);
+            }
+        }
+    }
+    headers.remove(header::CONNECTION);
+    for name in named {
+        // Framing and routing are the edge's own business: naming them must not make them disappear.
+        if name != header::HOST && name != header::CONTENT_LENGTH {
+            headers.remove(name);
+        }
+    }
+    for name in [header::TRANSFER_ENCODING, header::TE, header::UPGRADE] {
+        headers.remove(name);
+    }
+    headers.remove("keep-alive");
+    headers.remove("proxy-connection");
+    connection
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_named_by_connection_go_and_the_rest_stays() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "close, X-Secret, host, content-length"),
+            ("connection", "Upgrade"),
+            ("x-secret", "1"),
+            ("host", "a"),
+            ("content-length", "3"),
+            ("keep-alive", "timeout=5"),
+            ("te", "trailers"),
+            ("x-other", "2"),
+        ] {
+            headers.append(
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
+        }
+        let connection = strip_hop_by_hop(&mut headers);
+        assert_eq!(
+            connection,
+            Connection {
+                close: true,
+                keep_alive: false,
+                upgrade: true
+            }
+        );
+        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["content-length", "host", "x-other"]);
+    }
+
+    #[test]
+    fn a_bare_lf_is_found_wherever_it_stands() {
+        assert!(only_crlf(b"a\r\nb\r\n").is_ok());
+        for bad in [&b"\n"[..], b"a\nb\r\n", b"a\r\n\n"] {
+            assert!(only_crlf(bad).is_err());
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The record of an exchange, and the body that completes it.
+
+use std::fmt;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use seaworthy_core::exchange::{Finished, Observer};
+
+use crate::error::BodyError;
+use crate::exchange::{Exchange, Failure, Viewed};
+
+/// What is known of an exchange so far. Dropping it is the end of the exchange.
+pub struct Record {
+    observer: Rc<dyn Observer>,
+    method: Method,
+    uri: Uri,
+    version: Version,
+    exchange: Option<Exchange>,
+    user_agent: Option<HeaderValue>,
+    bytes_in: u64,
+    bytes_out: u64,
+    status: Option<StatusCode>,
+    first_byte: Option<Duration>,
+    error: Option<&'static str>,
+    complete: bool,
+    view: bool,
+}
+
+impl Record {
+    pub(super) fn begin<B: Body>(observer: Rc<dyn Observer>, request: &Request<B>) -> Box<Self> {
+        observer.started();
+        Box::new(Self {
+            observer,
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            version: request.version(),
+            exchange: request.extensions().get::<Exchange>().cloned(),
+            user_agent: request.headers().get(header::USER_AGENT).cloned(),
+            bytes_in: request.body().size_hint().exact().unwrap_or_default(),
+            bytes_out: 0,
+            status: None,
+            first_byte: None,
+            error: None,
+            complete: false,
+            view: false,
+        })
+    }
+
+    pub(super) fn answered<R>(&mut self, response: &Response<R>) {
+        self.status = Some(response.status());
+        self.first_byte = self
+            .exchange
+            .as_ref()
+            .map(|exchange| exchange.started.elapsed());
+        let extensions = response.extensions();
+        self.error = extensions.get::<Failure>().map(|failure| failure.0.name);
+        self.view = extensions.get::<Viewed>().is_some();
+        self.complete = self.method == Method::HEAD
+            || matches!(
+                response.status(),
+                StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+            );
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let exchange = self.exchange.as_ref();
+        self.observer.finished(&Finished {
+            method: self.method.as_str(),
+            path: self.uri.path(),
+            version: match self.version {
+                Version::HTTP_2 => "HTTP/2",
+                Version::HTTP_10 => "HTTP/1.0",
+                _ => "HTTP/1.1",
+            },
+            route: exchange.map(|exchange| exchange.route).unwrap_or_default(),
+            // 499 is what proxies have called a client that left before its answer since nginx.
+            status: self.status.map_or(499, |status| status.as_u16()),
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+            duration: exchange
+                .map(|exchange| exchange.started.elapsed())
+                .unwrap_or_default(),
+            first_byte: self.first_byte,
+            client: exchange.and_then(|exchange| exchange.client),
+            request_id: exchange
+                .and_then(|exchange| exchange.request_id.as_ref())
+                .map_or("", |id| id.as_str()),
+            trace: exchange.and_then(|exchange| exchange.trace),
+            user_agent: self.user_agent.as_ref().map(HeaderValue::as_bytes),
+            error: self.error,
+            cut: !self.complete,
+            view: self.view,
+        });
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("method", &self.method)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// Counts what passes and completes the record.
+    #[derive(Debug)]
+    pub struct ObservedBody<B> {
+        #[pin]
+        inner: B,
+        record: Option<Box<Record>>,
+    }
+}
+
+impl<B: Body> ObservedBody<B> {
+    pub(super) fn new(inner: B, mut record: Option<Box<Record>>) -> Self {
+        if inner.is_end_stream() {
+            if let Some(record) = &mut record {
+                record.complete = true;
+            }
+        }
+        Self { inner, record }
+    }
+}
+
+impl<B> Body for ObservedBody<B>
+where
+    B: Body<Data = Bytes, Error = BodyError>,
+{
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.project();
+        let polled = this.inner.poll_frame(cx);
+        if let Some(record) = this.record {
+            match &polled {
+                Poll::Ready(Some(Ok(frame))) => {
+                    record.bytes_out += frame.data_ref().map_or(0, |data| data.len() as u64);
+                }
+                Poll::Ready(None) => record.complete = true,
+                Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+            }
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

@@ -1,0 +1,370 @@
+//! One exchange with the app: the request goes out and the answer comes in, both at once.
+//!
+//! There is no task behind it. Whoever polls for the answer also moves the request's body, before the answer's head and
+//! between its pieces, so that an app may answer while it is still being sent to.
+
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+
+use super::connection::Connection;
+use super::pool::Lease;
+use super::response::{self, Head};
+use crate::body::Tunnel;
+use crate::error::BodyError;
+use crate::exchange::Interim;
+use crate::h1::decoder::{Decoder, Step};
+use crate::h1::framing::Delimiter;
+use crate::h1::output::Coding;
+use crate::timer::Alarm;
+
+/// An app that says neither 100 nor anything final within this long gets the body anyway, as curl does it.
+pub(super) const CONTINUE_WAIT: Duration = Duration::from_secs(1);
+
+/// What is known of the request while its answer is read.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// The answer has no body, whatever its head says.
+    pub(super) head_only: bool,
+    /// The client offered to switch protocols.
+    pub(super) upgrade: bool,
+    /// Where 1xx answers go.
+    pub(super) interim: Option<Interim>,
+}
+
+/// See the [module documentation](self).
+pub(super) struct Transfer<B> {
+    connection: Option<Box<Connection>>,
+    lease: Lease,
+    keep: usize,
+    upload: Upload<B>,
+    coding: Coding,
+    trailers: Option<HeaderMap>,
+    decoder: Decoder,
+    keep_alive: bool,
+    answered: bool,
+    taken: bool,
+}
+
+/// The request's body on its way.
+enum Upload<B> {
+    /// Not before the app says 100, or the alarm goes off.
+    Held(B, Alarm),
+    Running(B),
+    /// All of it is in the output.
+    Done,
+    /// The app takes no more; it may still answer why.
+    Refused,
+    /// A tunnel whose client has ended its side, which the app still has to be told.
+    Ending,
+}
+
+/// An exchange that came to nothing before the head of an answer.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) cause: Cause,
+    pub(super) reused: bool,
+    pub(super) sent: bool,
+    pub(super) answered: bool,
+    pub(super) body_taken: bool,
+}
+
+#[derive(Debug)]
+pub(super) enum Cause {
+    /// The connection ended or failed.
+    Lost,
+    /// The answer is not HTTP, or ambiguous.
+    Malformed(&'static str),
+    /// The client's side failed.
+    Body(BodyError),
+}
+
+impl<B> Transfer<B>
+where
+    B: Body<Data = Bytes, Error = BodyError> + Tunnel + Unpin,
+{
+    /// Begins an exchange; the head of the request is in the output of `connection` already.
+    pub(super) fn new(
+        connection: Box<Connection>,
+        lease: Lease,
+        keep: usize,
+        body: B,
+        coding: Option<Coding>,
+        hold: Option<Alarm>,
+    ) -> Self {
+        let upload = match (coding, hold) {
+            (Some(_), Some(alarm)) => Upload::Held(body, alarm),
+            // Without a coding there is nothing to send, but a switch of protocols will need the body.
+            _ => Upload::Running(body),
+        };
+        Self {
+            connection: Some(connection),
+            lease,
+            keep,
+            upload,
+            coding: coding.unwrap_or(Coding::Length(0)),
+            trailers: None,
+            decoder: Decoder::Done,
+            keep_alive: false,
+            answered: false,
+            taken: false,
+        }
+    }
+
+    pub(super) fn endpoint(&self) -> u64 {
+        self.lease.endpoint()
+    }
+
+    /// The request's body, if it can be sent again.
+    pub(super) fn into_body(self) -> Option<B> {
+        match self.upload {
+            Upload::Held(body, _) | Upload::Running(body) => Some(body),
+            Upload::Done | Upload::Refused | Upload::Ending => None,
+        }
+    }
+
+    /// The head of the final answer.
+    pub(super) fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        asked: &Asked,
+    ) -> Poll<Result<Head, Failed>> {
+        loop {
+            if let Err(error) = self.send(cx) {
+                return Poll::Ready(Err(self.failed(Cause::Body(error))));
+            }
+            let Some(connection) = &mut self.connection else {
+                return Poll::Ready(Err(self.failed(Cause::Lost)));
+            };
+            match response::parse(&mut connection.input) {
+                Ok(Some(head)) => {
+                    self.answered = true;
+                    match self.accept(head, asked) {
+                        Ok(Some(head)) => return Poll::Ready(Ok(head)),
+                        Ok(None) => continue,
+                        Err(what) => return Poll::Ready(Err(self.failed(Cause::Malformed(what)))),
+                    }
+                }
+                Ok(None) => {}
+                Err(what) => return Poll::Ready(Err(self.failed(Cause::Malformed(what)))),
+            }
+            match ready!(connection.poll_fill(cx)) {
+                Ok(true) => {}
+                Ok(false) | Err(_) => return Poll::Ready(Err(self.failed(Cause::Lost))),
+            }
+        }
+    }
+
+    /// Looks at a head. `None` when it was an informational one.
+    fn accept(&mut self, head: Head, asked: &Asked) -> Result<Option<Head>, &'static str> {
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            if !asked.upgrade {
+                return Err("the app switched protocols unasked");
+            }
+            self.decoder = Decoder::UntilClose;
+            self.coding = Coding::Raw;
+            if let Upload::Running(body) = &mut self.upload {
+                body.start_tunnel();
+            }
+            return Ok(Some(head));
+        }
+        if head.status.is_informational() {
+            if let Upload::Held(..) = self.upload {
+                self.release();
+            }
+            if let Some(interim) = &asked.interim {
+                interim.send(head.status, head.headers);
+            }
+            return Ok(None);
+        }
+        let bodiless = asked.head_only
+            || head.status == StatusCode::NO_CONTENT
+            || head.status == StatusCode::NOT_MODIFIED;
+        self.decoder = if bodiless {
+            Decoder::Done
+        } else {
+            Decoder::for_response(head.delimiter)
+        };
+        self.keep_alive = head.keep_alive && (bodiless || head.delimiter != Delimiter::None);
+        if let Upload::Held(..) = self.upload {
+            // A final answer instead of 100: the body stays with the client, and this connection cannot be used again.
+            self.upload = Upload::Refused;
+        }
+        Ok(Some(head))
+    }
+
+    fn release(&mut self) {
+        self.upload = match std::mem::replace(&mut self.upload, Upload::Refused) {
+            Upload::Held(body, _) => Upload::Running(body),
+            other => other,
+        };
+    }
+
+    /// Moves the request. Only a failure of the client's side is an error: the app's shows when its answer is read.
+    fn send(&mut self, cx: &mut Context<'_>) -> Result<(), BodyError> {
+        let Some(connection) = &mut self.connection else {
+            return Ok(());
+        };
+        loop {
+            while connection.output.has_room() {
+                let body = match &mut self.upload {
+                    Upload::Running(body) => body,
+                    Upload::Held(_, alarm) => {
+                        if alarm.poll_due(cx).is_pending() {
+                            break;
+                        }
+                        let Upload::Held(body, _) =
+                            std::mem::replace(&mut self.upload, Upload::Refused)
+                        else {
+                            break;
+                        };
+                        self.upload = Upload::Running(body);
+                        continue;
+                    }
+                    Upload::Done | Upload::Refused | Upload::Ending => break,
+                };
+                if body.is_end_stream() && self.coding == Coding::Length(0) {
+                    // Keeps the body: a switch of protocols turns it into a tunnel.
+                    break;
+                }
+                match std::pin::Pin::new(body).poll_frame(cx) {
+                    Poll::Pending => break,
+                    Poll::Ready(Some(frame)) => {
+                        self.taken = true;
+                        match connection.output.frame(frame?, &mut self.coding) {
+                            Ok(Some(trailers)) => self.trailers = Some(trailers),
+                            Ok(None) => {}
+                            Err(_) => {
+                                return Err(BodyError::Malformed("more bytes than announced"));
+                            }
+                        }
+                    }
+                    Poll::Ready(None) => {
+                        self.upload = if self.coding == Coding::Raw {
+                            Upload::Ending
+                        } else {
+                            Upload::Done
+                        };
+                        if connection
+                            .output
+                            .end(self.coding, self.trailers.as_ref())
+                            .is_err()
+                        {
+                            return Err(BodyError::Truncated);
+                        }
+                    }
+                }
+            }
+            if connection.output.is_empty() {
+                if matches!(self.upload, Upload::Ending) && connection.poll_shutdown(cx).is_ready()
+                {
+                    self.upload = Upload::Done;
+                }
+                return Ok(());
+            }
+            match connection.poll_write(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Err(_)) => {
+                    self.keep_alive = false;
+                    if self.taken {
+                        self.upload = Upload::Refused;
+                    }
+                    // What waits would be tried again for ever.
+                    connection.output = crate::h1::output::Output::default();
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// The next piece of the answer's body.
+    pub(super) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Err(error) = self.send(cx) {
+            self.connection = None;
+            return Poll::Ready(Some(Err(error)));
+        }
+        let Some(connection) = &mut self.connection else {
+            return Poll::Ready(None);
+        };
+        loop {
+            match self.decoder.step(&mut connection.input, connection.ended) {
+                Ok(Step::Frame(frame)) => {
+                    if self.decoder.is_done() {
+                        self.finish();
+                    }
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+                Ok(Step::End) => {
+                    self.finish();
+                    return Poll::Ready(None);
+                }
+                Ok(Step::NeedMore) => match ready!(connection.poll_fill(cx)) {
+                    Ok(_) => {}
+                    Err(error) => {
+                        self.connection = None;
+                        return Poll::Ready(Some(Err(error.into())));
+                    }
+                },
+                Err(error) => {
+                    self.connection = None;
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+        }
+    }
+
+    pub(super) fn is_end_stream(&self) -> bool {
+        self.decoder.is_done()
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        self.decoder.size_hint()
+    }
+
+    /// Gives the connection back when both directions are complete; closes it otherwise.
+    pub(super) fn finish(&mut self) {
+        let sent = match &self.upload {
+            Upload::Done => true,
+            Upload::Running(body) => self.coding == Coding::Length(0) && body.is_end_stream(),
+            Upload::Held(..) | Upload::Refused | Upload::Ending => false,
+        };
+        if let Some(connection) = self.connection.take() {
+            if sent && self.keep_alive {
+                self.lease.give_back(connection, self.keep);
+            }
+        }
+    }
+
+    fn failed(&mut self, cause: Cause) -> Failed {
+        let connection = self.connection.take();
+        Failed {
+            cause,
+            reused: connection
+                .as_ref()
+                .is_some_and(|connection| connection.reused),
+            sent: connection
+                .as_ref()
+                .is_some_and(|connection| connection.sent),
+            answered: self.answered
+                || connection
+                    .as_ref()
+                    .is_some_and(|connection| !connection.input.is_empty()),
+            body_taken: self.taken,
+        }
+    }
+}
+
+impl<B> std::fmt::Debug for Transfer<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transfer")
+            .field("decoder", &self.decoder)
+            .finish_non_exhaustive()
+    }
+}
