@@ -1,0 +1,12 @@
+//! Real servers for tests: installed once by the fixtures, started on free ports, gone with their handle.
+//!
+//! [`App`] names a server: its [`command`](App::command) is what a user would type after `seaworthy run --`, and
+//! [`start`](App::start) runs it alone, for comparisons and for `--connect`. [`tool`] finds the programs that press on
+//! the product from outside.
+
+mod app;
+pub mod tool;
+mod venv;
+
+pub use app::{App, Server};
+pub use venv::python;
