@@ -142,7 +142,7 @@ impl RouteTable {
 
 fn split_methods(pattern: &str) -> Result<(Vec<Box<str>>, &str), &'static str> {
     let pattern = pattern.trim();
-    let (methods, path) = match pattern.split_once(char::is_whitespace) {
+    let (methods, path): (Vec<Box<str>>, &str) = match pattern.split_once(char::is_whitespace) {
         Some((methods, path)) => (
             methods.split('|').map(Box::from).collect(),
             path.trim_start(),
@@ -151,7 +151,7 @@ fn split_methods(pattern: &str) -> Result<(Vec<Box<str>>, &str), &'static str> {
     };
     let is_method =
         |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
-    if !methods.iter().all(|method: &Box<str>| is_method(method)) {
+    if !methods.iter().all(|method| is_method(method)) {
         return Err("the methods before the path are capital letters, such as `GET` or `GET|POST`");
     }
     if !path.starts_with('/') {

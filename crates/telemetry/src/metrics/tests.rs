@@ -10,12 +10,14 @@ use seaworthy_core::route::{RouteId, RouteTable};
 
 use super::*;
 
+type Labels = Vec<(String, String)>;
+
 /// A page read by the rules of the format, each broken rule a panic.
 #[derive(Debug, Default)]
 struct Read {
     kinds: BTreeMap<String, String>,
     /// By name and labels, as they were written.
-    samples: BTreeMap<(String, Vec<(String, String)>), f64>,
+    samples: BTreeMap<(String, Labels), f64>,
 }
 
 impl Read {
@@ -96,7 +98,7 @@ impl Read {
     fn check_histograms(&self) {
         let histograms = self.kinds.iter().filter(|(_, kind)| *kind == "histogram");
         for (family, _) in histograms {
-            let mut groups: BTreeMap<Vec<(String, String)>, Vec<(f64, f64)>> = BTreeMap::new();
+            let mut groups: BTreeMap<Labels, Vec<(f64, f64)>> = BTreeMap::new();
             for ((name, labels), value) in &self.samples {
                 if *name == format!("{family}_bucket") {
                     let (le, others): (Vec<_>, Vec<_>) =
@@ -154,7 +156,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// Reads `a="b",c="d"}` and gives what follows.
-fn parse_labels(mut rest: &str) -> (Vec<(String, String)>, &str) {
+fn parse_labels(mut rest: &str) -> (Labels, &str) {
     let mut labels = Vec::new();
     loop {
         let (key, after) = rest.split_once("=\"").expect("a label has a quoted value");
