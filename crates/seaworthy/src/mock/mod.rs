@@ -154,9 +154,9 @@ fn say(line: &str) {
 
 /// A socket file that nobody listens on is left over from a process that was killed.
 async fn remove_dead_socket(path: &Path) {
-    if let Err(error) = UnixStream::connect(path).await {
-        if error.kind() == std::io::ErrorKind::ConnectionRefused {
-            std::fs::remove_file(path).ok();
-        }
+    if let Err(error) = UnixStream::connect(path).await
+        && error.kind() == std::io::ErrorKind::ConnectionRefused
+    {
+        std::fs::remove_file(path).ok();
     }
 }

@@ -1,0 +1,225 @@
+//! The command line: what each verb is called and takes, and how the program ends.
+//!
+//! stdout is data, stderr is talk. Global flags stand on either side of the verb. Exit codes: 0 fine, 1 findings or failure,
+//! 2 usage or configuration, 3 a dependency could not be reached; `run` adds those of the app. The verbs that talk to a running
+//! instance find it by its state folder and change nothing on their own.
+
+mod explain;
+mod failure;
+mod locate;
+mod mock;
+mod output;
+mod prestop;
+mod status;
+mod stop;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use explain::ExplainArgs;
+pub use failure::Failure;
+pub use locate::Which;
+pub use mock::MockArgs;
+pub use prestop::PrestopArgs;
+pub use status::StatusArgs;
+pub use stop::StopArgs;
+
+/// Makes any service fit for production.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "seaworthy",
+    version,
+    after_help = "Begin with:  seaworthy run -- uvicorn app:app"
+)]
+pub struct Cli {
+    /// Flags of every verb.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Flags that every verb takes, before or behind it.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Global {
+    /// Configuration file [default: seaworthy.yaml here or in a parent folder]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Report as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Verb {
+    /// Run a service behind its hardening
+    Run(RunArgs),
+    /// Serve a small upstream for trying things out
+    Mock(MockArgs),
+    /// Show how the running instance is
+    Status(StatusArgs),
+    /// Shut the running instance down
+    Stop(StopArgs),
+    /// Take the running instance out of service, for a container's preStop hook
+    Prestop(PrestopArgs),
+    /// Explain an error type, or list them all
+    Explain(ExplainArgs),
+}
+
+/// Arguments of `run`. Values are texts: the configuration reads them as its last layer and says where they are wrong.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunArgs {
+    /// Begin with a preset: scry, kronos, house, soma or harvester
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<String>,
+    /// Public address [default: what the command names, else $PORT, else 0.0.0.0:8000]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// Admin address, `HOST:PORT`, `unix:PATH` or `off` [default: 127.0.0.1:9900]
+    #[arg(long, value_name = "ADDR")]
+    pub admin: Option<String>,
+    /// Where the app listens, when it is not Seaworthy that says so
+    #[arg(long, value_name = "ADDR")]
+    pub connect: Option<String>,
+    /// Worker threads [default: one per core]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<String>,
+    /// Set any key of the configuration, as in `shutdown.grace=20s`; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value)]
+    pub set: Vec<(String, String)>,
+    /// The app's command
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write KEY=VALUE, as in shutdown.grace=20s".to_owned()),
+    }
+}
+
+/// Reads the program's arguments, does what they say, and gives the exit code. `run` is the verb that needs the whole product.
+pub fn main(run: impl FnOnce(&Global, RunArgs) -> anyhow::Result<u8>) -> ExitCode {
+    main_from(std::env::args_os(), run)
+}
+
+fn main_from(
+    args: impl IntoIterator<Item = OsString>,
+    run: impl FnOnce(&Global, RunArgs) -> anyhow::Result<u8>,
+) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way too; a closed stdout is no reason to fail.
+            error.print().ok();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let Cli { global, verb } = cli;
+    let done = match verb {
+        Verb::Run(args) => run(&global, args),
+        verb => execute(&global, verb).map(|()| 0),
+    };
+    done.map_or_else(|error| report(&global, &error), ExitCode::from)
+}
+
+fn execute(global: &Global, verb: Verb) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        match verb {
+            Verb::Mock(args) => mock::execute(args).await,
+            Verb::Status(args) => status::execute(global, &args).await,
+            Verb::Stop(args) => stop::execute(global, &args).await,
+            Verb::Prestop(args) => prestop::execute(global, &args).await,
+            Verb::Explain(args) => explain::execute(global, &args),
+            Verb::Run(_) => unreachable!("run is taken before"),
+        }
+    })
+}
+
+fn report(global: &Global, error: &anyhow::Error) -> ExitCode {
+    let code = Failure::code_of(error);
+    output::talk(&format!("error: {error:#}"));
+    if global.json {
+        output::json(
+            &serde_json::json!({"error": {"message": format!("{error:#}"), "code": code}}),
+        );
+    }
+    ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(text.split(' '))
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_stand_on_either_side_of_the_verb() {
+        for text in [
+            "seaworthy --json -c f.yaml explain",
+            "seaworthy explain --json -c f.yaml",
+            "seaworthy -c f.yaml explain --json",
+        ] {
+            let global = parse(text).unwrap().global;
+            assert_eq!(
+                (global.json, global.config),
+                (true, Some(PathBuf::from("f.yaml"))),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_stands_behind_the_dashes_is_the_apps() {
+        let text = "seaworthy run --set a.b=c=d --threads 2 -- uvicorn app:app --json -c x";
+        let Verb::Run(args) = parse(text).unwrap().verb else {
+            panic!("not run")
+        };
+        assert_eq!(args.set, [("a.b".to_owned(), "c=d".to_owned())]);
+        assert_eq!(args.command, ["uvicorn", "app:app", "--json", "-c", "x"]);
+    }
+
+    #[test]
+    fn usage_errors_end_with_2() {
+        for text in [
+            "seaworthy",
+            "seaworthy sail",
+            "seaworthy run --set x",
+            "seaworthy run uvicorn",
+            "seaworthy stop --timeout 5",
+        ] {
+            assert_eq!(parse(text).unwrap_err().exit_code(), 2, "{text}");
+        }
+        assert_eq!(parse("seaworthy --help").unwrap_err().exit_code(), 0);
+    }
+
+    #[test]
+    fn the_exit_code_is_that_of_run_or_of_the_error() {
+        let args = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
+        let code = |code: u8| format!("{:?}", ExitCode::from(code));
+        let ran = main_from(args("seaworthy run"), |_, _| Ok(75));
+        assert_eq!(format!("{ran:?}"), code(75));
+        let failed = main_from(args("seaworthy run"), |_, _| {
+            Err(Failure::usage("no command").into())
+        });
+        assert_eq!(format!("{failed:?}"), code(2));
+    }
+}

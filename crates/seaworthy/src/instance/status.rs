@@ -1,0 +1,43 @@
+//! What `GET /-/status` answers: written by the admin API, read by `seaworthy status`.
+
+use serde::{Deserialize, Serialize};
+
+/// The state of an instance at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The phase of its life, such as `running` or `draining`.
+    pub state: String,
+    /// `healthy`, `degraded` or `unhealthy`.
+    pub verdict: String,
+    /// The process of Seaworthy itself.
+    pub pid: u32,
+    /// Seconds since it started.
+    pub uptime_s: u64,
+    /// The app behind it.
+    pub app: App,
+    /// Requests being answered now.
+    pub inflight: u64,
+    /// The shutdown budget and, once stopping, how far it is; shown as it is.
+    #[serde(default)]
+    pub shutdown: serde_json::Value,
+}
+
+/// The app: nothing in it when a remote one is served.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct App {
+    /// Its processes.
+    pub instances: Vec<AppInstance>,
+}
+
+/// One process of the app.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppInstance {
+    /// Its process, while there is one.
+    pub pid: Option<u32>,
+    /// How many times it was started, this one included.
+    pub generation: u64,
+    /// `starting`, `ready`, `backoff` and the like.
+    pub state: String,
+    /// How many times it had to be started again.
+    pub restarts: u64,
+}
