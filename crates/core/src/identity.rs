@@ -18,7 +18,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Vec<String>", into = "Vec<String>")]
 #[schemars(with = "Vec<String>")]
-pub struct TrustedProxies(Vec<IpNet>);
+pub struct TrustedProxies {
+    networks: Vec<IpNet>,
+    /// The same as bits and mask: every forwarded request is compared with all of them, more than once.
+    v4: Vec<(u32, u32)>,
+    v6: Vec<(u128, u128)>,
+}
 
 /// An entry of the list that is neither a range, an address nor a known word.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,18 +55,41 @@ impl TrustedProxies {
                 _ => networks.push(network(entry).ok_or_else(|| InvalidNetwork(entry.into()))?),
             }
         }
-        Ok(Self(networks))
+        Ok(Self::from_networks(networks))
+    }
+
+    fn from_networks(networks: Vec<IpNet>) -> Self {
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for network in &networks {
+            match network {
+                IpNet::V4(network) => {
+                    v4.push((network.network().to_bits(), network.netmask().to_bits()));
+                }
+                IpNet::V6(network) => {
+                    v6.push((network.network().to_bits(), network.netmask().to_bits()));
+                }
+            }
+        }
+        Self { networks, v4, v6 }
     }
 
     /// Whether this address may speak for others.
     pub fn trusts(&self, ip: IpAddr) -> bool {
-        let ip = ip.to_canonical();
-        self.0.iter().any(|network| network.contains(&ip))
+        match ip.to_canonical() {
+            IpAddr::V4(ip) => {
+                let ip = ip.to_bits();
+                self.v4.iter().any(|(bits, mask)| ip & mask == *bits)
+            }
+            IpAddr::V6(ip) => {
+                let ip = ip.to_bits();
+                self.v6.iter().any(|(bits, mask)| ip & mask == *bits)
+            }
+        }
     }
 
     /// Whether no address is trusted.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.networks.is_empty()
     }
 }
 
@@ -75,7 +103,7 @@ impl TryFrom<Vec<String>> for TrustedProxies {
 
 impl From<TrustedProxies> for Vec<String> {
     fn from(proxies: TrustedProxies) -> Self {
-        proxies.0.iter().map(IpNet::to_string).collect()
+        proxies.networks.iter().map(IpNet::to_string).collect()
     }
 }
 
@@ -306,7 +334,27 @@ mod tests {
         assert_eq!(TrustedProxies::try_from(texts), Ok(proxies));
     }
 
+    fn low(bits: u128) -> u32 {
+        u32::try_from(bits & u128::from(u32::MAX)).unwrap()
+    }
+
     proptest! {
+        #[test]
+        fn trusts_what_the_networks_contain(bits: u128, other: u128, prefix in 0u8..=128, flip in 0u32..128) {
+            for (ip, near) in [
+                (IpAddr::V6(bits.into()), IpAddr::V6((bits ^ (1 << flip)).into())),
+                (IpAddr::from(low(bits).to_be_bytes()), IpAddr::from((low(bits) ^ (1 << (flip % 32))).to_be_bytes())),
+            ] {
+                let prefix = if ip.is_ipv4() { prefix % 33 } else { prefix };
+                let network = IpNet::new(ip, prefix).unwrap();
+                let proxies = TrustedProxies::try_new([network.to_string()]).unwrap();
+                for asked in [ip, near, IpAddr::V6(other.into())] {
+                    let asked = asked.to_canonical();
+                    prop_assert_eq!(proxies.trusts(asked), network.contains(&asked));
+                }
+            }
+        }
+
         #[test]
         fn whatever_an_untrusted_client_writes_does_not_move_it(
             forged in proptest::collection::vec("[ -~]{0,40}", 0..4),

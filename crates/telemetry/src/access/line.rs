@@ -47,23 +47,37 @@ impl Shape {
 #[derive(Debug)]
 pub(super) struct Prefix {
     shape: Shape,
-    service: Box<[u8]>,
+    /// From behind the level to the method.
+    before_method: Box<[u8]>,
+    /// From behind the path to the status, for each route.
     routes: Box<[Box<[u8]>]>,
 }
 
 impl Prefix {
     pub(super) fn new(shape: Shape, service: &str, routes: &[String]) -> Self {
-        let escaped = |text: &str, limit: usize| {
-            let mut out = Vec::new();
+        let around = |before: &[u8], text: &str, limit: usize, after: &[u8]| {
+            let mut out = before.to_vec();
             json::push_bounded(&mut out, text.as_bytes(), limit);
+            out.extend_from_slice(after);
             out.into_boxed_slice()
+        };
+        let unmatched = ["unmatched".to_owned()];
+        let routes = if routes.is_empty() {
+            &unmatched
+        } else {
+            routes
         };
         Self {
             shape,
-            service: escaped(service, SERVICE_LIMIT),
+            before_method: around(
+                br#"","event":"request","service":""#,
+                service,
+                SERVICE_LIMIT,
+                br#"","method":""#,
+            ),
             routes: routes
                 .iter()
-                .map(|route| escaped(route, ROUTE_LIMIT))
+                .map(|route| around(br#"","route":""#, route, ROUTE_LIMIT, br#"","status":"#))
                 .collect(),
         }
     }
@@ -71,7 +85,7 @@ impl Prefix {
     fn route(&self, done: &Finished<'_>) -> &[u8] {
         self.routes
             .get(done.route.index())
-            .map_or(b"unmatched", |route| route)
+            .unwrap_or(&self.routes[0])
     }
 }
 
@@ -87,18 +101,15 @@ fn write_json(out: &mut Vec<u8>, prefix: &Prefix, stamp: &[u8; 24], done: &Finis
     out.extend_from_slice(br#"{"ts":""#);
     out.extend_from_slice(stamp);
     out.extend_from_slice(if done.status >= 500 || done.cut {
-        br#"","level":"warn","event":"request","service":""#
+        br#"","level":"warn"#
     } else {
-        br#"","level":"info","event":"request","service":""#
+        br#"","level":"info"#
     });
-    out.extend_from_slice(&prefix.service);
-    out.extend_from_slice(br#"","method":""#);
+    out.extend_from_slice(&prefix.before_method);
     json::push_bounded(out, done.method.as_bytes(), METHOD_LIMIT);
     out.extend_from_slice(br#"","path":""#);
     json::push_bounded(out, done.path.as_bytes(), PATH_LIMIT);
-    out.extend_from_slice(br#"","route":""#);
     out.extend_from_slice(prefix.route(done));
-    out.extend_from_slice(br#"","status":"#);
     number(out, u64::from(done.status));
     out.extend_from_slice(br#","duration_ms":"#);
     milliseconds(out, done.duration);
