@@ -1,7 +1,7 @@
 //! The cells of the hot path.
 //!
 //! A cell has one writer, the thread of its worker, so it adds by a plain load and a plain store: an atomic addition would
-//! lock the cache line against a second writer that does not exist, at twenty times the price. The scrape reads from another
+//! lock the cache line against a second writer that does not exist, at many times the price. The scrape reads from another
 //! thread and may see a request in one cell and not yet in the next; each number by itself is right and never goes back.
 //! [`Worker`] keeps the promise of the single writer: it can move between threads but not be shared or cloned.
 
