@@ -50,7 +50,7 @@ fn find(name: &str) -> Result<&'static ErrorType, Failure> {
             });
         let near: Vec<&str> = near.collect();
         let hint = if near.is_empty() {
-            String::new()
+            ";".to_owned()
         } else {
             format!("; did you mean {}?", near.join(" or "))
         };
