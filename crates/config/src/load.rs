@@ -146,6 +146,13 @@ impl<T: JsonSchema> Loader<T> {
         self
     }
 
+    /// Adds one variable that stands for one setting under a name of its own.
+    #[must_use]
+    pub fn variable(self, name: &str, path: impl Into<Path>, value: &str) -> Self {
+        let text = format!("{name}={value}");
+        self.value(Layer::Env, name, &path.into(), &text, name.len() + 1)
+    }
+
     /// Adds `key=value`, as `--set` takes it.
     #[must_use]
     pub fn set(mut self, assignment: &str) -> Self {

@@ -22,6 +22,12 @@ pub fn schema_of<T: JsonSchema>() -> Json {
     generator.into_root_schema_for::<T>().to_value()
 }
 
+/// Whether a `T` has a setting at a path, set or not.
+#[must_use]
+pub fn is_known<T: JsonSchema>(path: &Path) -> bool {
+    at(&schema_of::<T>(), path).is_some()
+}
+
 /// Closes every struct against unknown keys, so that no type can forget to.
 #[derive(Debug, Clone)]
 struct Closed;

@@ -39,6 +39,12 @@ impl<T: Serialize> Loaded<T> {
         format!("{:032x}", fnv1a(self.canonical().to_string().as_bytes()))
     }
 
+    /// The canonical configuration as YAML.
+    #[must_use]
+    pub fn to_yaml(&self) -> String {
+        yaml(&self.canonical())
+    }
+
     /// Every value with its origin, defaults included.
     #[must_use]
     pub fn settings(&self) -> Vec<Setting> {
@@ -72,6 +78,15 @@ impl<T: Serialize> Loaded<T> {
             }
         }
     }
+}
+
+/// Writes any JSON as YAML.
+///
+/// # Panics
+/// Never: JSON is always YAML.
+#[must_use]
+pub fn yaml(value: &Json) -> String {
+    serde_saphyr::to_string(value).expect("JSON is always YAML")
 }
 
 fn sorted(value: Json) -> Json {

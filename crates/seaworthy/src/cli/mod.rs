@@ -4,6 +4,7 @@
 //! 2 usage or configuration, 3 a dependency could not be reached; `run` adds those of the app. The verbs that talk to a running
 //! instance find it by its state folder and change nothing on their own.
 
+mod config;
 mod explain;
 mod failure;
 mod locate;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use config::{ConfigArgs, options};
 pub use explain::ExplainArgs;
 pub use failure::Failure;
 pub use locate::Which;
@@ -69,6 +71,8 @@ pub enum Verb {
     Prestop(PrestopArgs),
     /// Explain an error type, or list them all
     Explain(ExplainArgs),
+    /// Check and show the configuration
+    Config(ConfigArgs),
 }
 
 /// Arguments of `run`. Values are texts: the configuration reads them as its last layer and says where they are wrong.
@@ -140,12 +144,16 @@ fn execute(global: &Global, verb: Verb) -> anyhow::Result<()> {
             Verb::Stop(args) => stop::execute(global, &args).await,
             Verb::Prestop(args) => prestop::execute(global, &args).await,
             Verb::Explain(args) => explain::execute(global, &args),
+            Verb::Config(args) => config::execute(global, &args),
             Verb::Run(_) => unreachable!("run is taken before"),
         }
     })
 }
 
 fn report(global: &Global, error: &anyhow::Error) -> ExitCode {
+    if let Some(problems) = error.downcast_ref::<seaworthy_config::Problems>() {
+        return ExitCode::from(config::report(global, problems));
+    }
     let code = Failure::code_of(error);
     output::talk(&format!("error: {error:#}"));
     if global.json {

@@ -1,0 +1,224 @@
+//! `seaworthy config validate|show|schema`: what the configuration is, where each value came from, and what may be in it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use seaworthy_config::{Loaded, Path, Problems, is_known, schema_of};
+use serde_json::{Value, json};
+
+use super::failure::Failure;
+use super::{Global, RunArgs, output};
+use crate::config::{Config, Options};
+
+/// Arguments of `config`.
+#[derive(Args, Clone, Debug)]
+pub struct ConfigArgs {
+    /// What to do with it
+    #[command(subcommand)]
+    pub verb: ConfigVerb,
+    /// Begin with a preset
+    #[arg(long, global = true, value_name = "NAME")]
+    pub preset: Option<String>,
+    /// Set any key, as in `shutdown.grace=20s`; may be repeated
+    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = super::key_and_value)]
+    pub set: Vec<(String, String)>,
+}
+
+/// What to do with the configuration.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ConfigVerb {
+    /// Say everything that is wrong with it
+    Validate {
+        /// The file to check, instead of that of -c
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Print it with all layers merged and secrets masked
+    Show {
+        /// Only this key, such as `listen.admin`
+        #[arg(value_name = "KEY")]
+        key: Option<String>,
+        /// Print a hash that is equal for equal content
+        #[arg(long, conflicts_with_all = ["key", "origin"])]
+        hash: bool,
+        /// Say where each value came from
+        #[arg(long)]
+        origin: bool,
+    },
+    /// Print the JSON Schema of the file, for editors
+    Schema,
+}
+
+/// Collects everything outside the files that says something about the configuration.
+///
+/// # Errors
+/// The current folder is gone.
+pub fn options(global: &Global, args: &RunArgs) -> anyhow::Result<Options> {
+    let cwd = std::env::current_dir().map_err(|error| {
+        Failure::usage(format!(
+            "the current folder cannot be used: {error}; change to one that exists"
+        ))
+    })?;
+    // What is not UTF-8 cannot be the value of a setting; the app gets it all the same.
+    let env: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let args = args.clone();
+    Ok(Options {
+        file: global.config.clone(),
+        cwd,
+        env,
+        set: args
+            .set
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect(),
+        preset: args.preset,
+        listen: args.listen,
+        admin: args.admin,
+        connect: args.connect,
+        threads: args.threads,
+        command: args.command,
+    })
+}
+
+/// Does what the verb says.
+pub(super) fn execute(global: &Global, args: &ConfigArgs) -> anyhow::Result<()> {
+    let flags = RunArgs {
+        preset: args.preset.clone(),
+        set: args.set.clone(),
+        ..RunArgs::default()
+    };
+    let mut options = options(global, &flags)?;
+    match &args.verb {
+        ConfigVerb::Schema => output::json(&schema_of::<Config>()),
+        ConfigVerb::Validate { file } => {
+            if file.is_some() {
+                options.file.clone_from(file);
+            }
+            let loaded = Config::load(&options)?;
+            warn(&loaded);
+            match global.json {
+                true => output::json(&json!({"ok": true, "problems": loaded.warnings.to_json()})),
+                false => output::data("the configuration is fine"),
+            }
+        }
+        ConfigVerb::Show { key, hash, origin } => {
+            let loaded = Config::load(&options)?;
+            warn(&loaded);
+            show(global, &loaded, key.as_deref(), *hash, *origin)?;
+        }
+    }
+    Ok(())
+}
+
+/// Says what is wrong with a configuration, and gives the exit code.
+pub(super) fn report(global: &Global, problems: &Problems) -> u8 {
+    if global.json {
+        output::json(&json!({"ok": false, "problems": problems.to_json()}));
+    } else {
+        // Colours are taken out again where they are not wanted.
+        output::talk(&problems.render(true));
+    }
+    2
+}
+
+fn warn(loaded: &Loaded<Config>) {
+    if !loaded.warnings.is_empty() {
+        output::talk(&loaded.warnings.render(true));
+    }
+}
+
+fn show(
+    global: &Global,
+    loaded: &Loaded<Config>,
+    key: Option<&str>,
+    hash: bool,
+    origin: bool,
+) -> Result<(), Failure> {
+    let path = key.map(Path::from).unwrap_or_default();
+    if !path.segments().is_empty() && !is_known::<Config>(&path) {
+        return Err(Failure::usage(format!(
+            "there is no setting `{path}`; `seaworthy config show` prints them all"
+        )));
+    }
+    if hash {
+        match global.json {
+            true => output::json(&json!({"hash": loaded.hash()})),
+            false => output::data(&loaded.hash()),
+        }
+    } else if origin {
+        origins(global, loaded, &path);
+    } else {
+        let value = part(&loaded.canonical(), &path);
+        match (global.json, &value) {
+            (true, value) => output::json(value),
+            (false, Value::String(text)) => output::data(text),
+            (false, Value::Object(_)) if path.segments().is_empty() => {
+                output::data(&loaded.to_yaml())
+            }
+            (false, value) => output::data(&seaworthy_config::yaml(value)),
+        }
+    }
+    Ok(())
+}
+
+fn origins(global: &Global, loaded: &Loaded<Config>, path: &Path) {
+    let settings: Vec<_> = loaded
+        .settings()
+        .into_iter()
+        .filter(|setting| Path::from(setting.path.as_str()).overlaps(path))
+        .collect();
+    if global.json {
+        return output::json(&settings);
+    }
+    let said: Vec<(String, &str)> = settings
+        .iter()
+        .map(|setting| {
+            (
+                format!("{}: {}", setting.path, setting.value),
+                setting.origin.as_str(),
+            )
+        })
+        .collect();
+    let width = said
+        .iter()
+        .map(|(value, _)| value.chars().count())
+        .filter(|width| *width <= 60)
+        .max()
+        .unwrap_or(0);
+    let lines: Vec<String> = said
+        .iter()
+        .map(|(value, origin)| format!("{value:width$}  # {origin}"))
+        .collect();
+    output::data(&lines.join("\n"));
+}
+
+/// The part of the canonical configuration at a path; `null` for what is not set.
+fn part(canonical: &Value, path: &Path) -> Value {
+    let pointer: String = path
+        .segments()
+        .iter()
+        .map(|segment| {
+            format!(
+                "/{}",
+                segment.to_string().replace('~', "~0").replace('/', "~1")
+            )
+        })
+        .collect();
+    canonical.pointer(&pointer).cloned().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_found_by_its_path() {
+        let canonical = json!({"a": {"b": [{"c/d": 1}]}});
+        assert_eq!(part(&canonical, &Path::from("a.b[0].c/d")), json!(1));
+        assert_eq!(part(&canonical, &Path::from("a.x")), Value::Null);
+        assert_eq!(part(&canonical, &Path::root()), canonical);
+    }
+}

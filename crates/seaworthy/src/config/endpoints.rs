@@ -1,0 +1,153 @@
+//! The section `endpoints`: paths of the user's own for views.
+
+use schemars::JsonSchema;
+use seaworthy_config::Findings;
+use serde::{Deserialize, Serialize};
+
+use super::Config;
+
+/// A path that shows a view.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoint {
+    /// The path, such as `/livez`; matched exactly.
+    pub path: String,
+    /// What it shows.
+    pub view: View,
+    /// The shape of the answer. Default `full`.
+    #[serde(default)]
+    pub format: Format,
+    /// Who answers, when the app has the path too. Default `merge` for metrics, else `own`.
+    #[serde(default)]
+    pub mode: Option<Mode>,
+    /// The method; `GET` takes `HEAD` too. Default `GET`.
+    #[serde(default)]
+    pub method: Method,
+    /// The listener it is on. Default `public`.
+    #[serde(default)]
+    pub listen: Listener,
+    /// Who may see it; anyone else gets 404. Default: everyone.
+    #[serde(default)]
+    pub allow: Vec<Allow>,
+}
+
+impl Endpoint {
+    /// Who answers.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        let default = if self.view == View::Metrics {
+            Mode::Merge
+        } else {
+            Mode::Own
+        };
+        self.mode.unwrap_or(default)
+    }
+}
+
+/// What an endpoint shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum View {
+    /// Whether the process is alive.
+    Live,
+    /// Whether it can take requests.
+    Ready,
+    /// Whether it has started.
+    Startup,
+    /// Everything that is known about its health.
+    Detailed,
+    /// The same in a few numbers.
+    Summary,
+    /// Metrics as Prometheus reads them.
+    Metrics,
+}
+
+/// The shape of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// The product's own.
+    #[default]
+    Full,
+}
+
+/// Who answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Seaworthy alone.
+    Own,
+    /// Seaworthy, with what the app says added.
+    Merge,
+    /// The app alone.
+    Pass,
+}
+
+/// The method of an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    /// Reading.
+    #[default]
+    Get,
+    /// Doing.
+    Post,
+}
+
+/// A listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Listener {
+    /// The one for users.
+    #[default]
+    Public,
+    /// The one for operators.
+    Admin,
+}
+
+/// Who may see an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Allow {
+    /// A peer on this machine, without forwarding headers.
+    Loopback,
+}
+
+pub(super) fn validate(config: &Config, findings: &mut Findings) {
+    for (index, endpoint) in config.endpoints.iter().enumerate() {
+        let path = format!("endpoints[{index}].path");
+        if !endpoint.path.starts_with('/')
+            || endpoint
+                .path
+                .contains(|c: char| c == '?' || c == '#' || c.is_whitespace() || c.is_control())
+        {
+            findings
+                .error(path.as_str(), format!("`{}` is not a path", endpoint.path))
+                .help("write it as `/health`, without a query");
+        }
+        let key = |other: &Endpoint| (other.path.clone(), other.method, other.listen);
+        if let Some(first) = config.endpoints[..index]
+            .iter()
+            .position(|other| key(other) == key(endpoint))
+        {
+            findings
+                .error(
+                    path.as_str(),
+                    format!(
+                        "`{}` is mapped already, to `endpoints[{first}]`",
+                        endpoint.path
+                    ),
+                )
+                .help("keep one of the two");
+        }
+        if endpoint.view == View::Metrics && !config.metrics.enabled {
+            findings
+                .error(
+                    format!("endpoints[{index}].view"),
+                    "metrics are switched off",
+                )
+                .related("metrics.enabled")
+                .help("remove the endpoint or set `metrics.enabled: true`");
+        }
+    }
+}

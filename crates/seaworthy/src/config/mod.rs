@@ -1,0 +1,143 @@
+//! The configuration of the product: one struct for each section of `seaworthy.yaml`.
+//!
+//! Every section has defaults that work without a file. Doc comments of fields become the schema's descriptions and the
+//! reference page, so each says what the setting is for, its unit and its default. What a type cannot say is checked in
+//! the `validate` of the section; nothing here opens sockets or files other than the configuration's own.
+
+pub mod app;
+pub mod endpoints;
+pub mod limits;
+pub mod listen;
+pub mod observe;
+mod presets;
+pub mod restart;
+pub mod routes;
+pub mod service;
+pub mod shutdown;
+mod sources;
+mod text;
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use seaworthy_config::{Findings, Loaded, Problems, Validate};
+use seaworthy_telemetry::log;
+use serde::{Deserialize, Serialize};
+
+pub use app::App;
+pub use endpoints::Endpoint;
+pub use limits::Limits;
+pub use listen::Listen;
+pub use observe::{Errors, Metrics, Traces};
+pub use presets::Preset;
+pub use restart::Restart;
+pub use routes::Route;
+pub use service::Service;
+pub use shutdown::Shutdown;
+pub use sources::Options;
+
+/// Everything that `seaworthy.yaml` can say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// What the service is called.
+    pub service: Service,
+    /// A set of settings to begin with. Default: none.
+    pub preset: Option<Preset>,
+    /// The environment, such as `production`: `seaworthy.production.yaml` is laid over the file. `SEAWORTHY_ENV` wins.
+    /// Default: none.
+    pub environment: Option<String>,
+    /// Where Seaworthy listens, and whom it believes.
+    pub listen: Listen,
+    /// The service behind, how it is started and kept alive.
+    pub app: App,
+    /// How the service stops.
+    pub shutdown: Shutdown,
+    /// Paths of your own for views, beside `/health/live`, `/health/ready` and `/health/startup`. Layers merge by path.
+    #[schemars(extend("x-merge" = "path"))]
+    pub endpoints: Vec<Endpoint>,
+    /// Limits of single routes, and the names under which they are counted. Layers merge by `match`.
+    #[schemars(extend("x-merge" = "match"))]
+    pub routes: Vec<Route>,
+    /// How long things may take and how large they may be.
+    pub limits: Limits,
+    /// How errors that Seaworthy itself answers look.
+    pub errors: Errors,
+    /// What is logged and how.
+    pub log: log::Config,
+    /// Metrics.
+    pub metrics: Metrics,
+    /// Whether every request has an id, taken from `X-Request-ID` or made. Default `true`.
+    pub request_id: bool,
+    /// Distributed traces.
+    pub traces: Traces,
+    /// How many threads serve requests. Default: one for each processor.
+    #[schemars(range(min = 1, max = 1024))]
+    pub threads: Option<u16>,
+    /// The folder for what outlives a request: sockets, the file of the running instance. Default: chosen by the system's
+    /// habits.
+    pub state_dir: Option<PathBuf>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            service: Service::default(),
+            preset: None,
+            environment: None,
+            listen: Listen::default(),
+            app: App::default(),
+            shutdown: Shutdown::default(),
+            endpoints: Vec::new(),
+            routes: Vec::new(),
+            limits: Limits::default(),
+            errors: Errors::default(),
+            log: log::Config::default(),
+            metrics: Metrics::default(),
+            request_id: true,
+            traces: Traces::default(),
+            threads: None,
+            state_dir: None,
+        }
+    }
+}
+
+impl Config {
+    /// Finds, merges and checks everything that says something about the configuration.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn load(options: &Options) -> Result<Loaded<Self>, Problems> {
+        sources::load(options)
+    }
+}
+
+impl Validate for Config {
+    fn validate(&self, findings: &mut Findings) {
+        listen::validate(&self.listen, findings);
+        app::validate(&self.app, findings);
+        restart::validate(&self.app.restart, findings);
+        shutdown::validate(&self.shutdown, findings);
+        endpoints::validate(self, findings);
+        limits::validate(&self.limits, findings);
+        routes::validate(&self.routes, &self.limits, findings);
+        let own = self
+            .listen
+            .public
+            .map(|public| seaworthy_core::address::Address::Tcp(public.0));
+        if let (Some(own), Some(connect)) = (own, &self.app.connect)
+            && own == *connect
+        {
+            findings
+                .error(
+                    "app.connect",
+                    format!("{own} is where Seaworthy itself listens"),
+                )
+                .related("listen.public")
+                .help("name the address of the app");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! The sections `errors`, `metrics` and `traces`: what others see of each request.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How errors that Seaworthy itself answers look.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Errors {
+    /// The shape of the body. Default `envelope`.
+    pub format: ErrorFormat,
+}
+
+/// The shape of an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorFormat {
+    /// `{"error": {"type", "message", "details", "request_id", "timestamp"}}`.
+    #[default]
+    Envelope,
+    /// RFC 9457, `application/problem+json`.
+    Problem,
+}
+
+/// Metrics.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Metrics {
+    /// Whether requests are counted and timed. Default `true`.
+    pub enabled: bool,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+/// Distributed traces.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Traces {
+    /// Whether W3C trace context is read, or begun, and passed on. Default `true`.
+    pub context: bool,
+}
+
+impl Default for Traces {
+    fn default() -> Self {
+        Self { context: true }
+    }
+}

@@ -1,0 +1,84 @@
+//! The section `routes`: limits of single routes, and the names under which they are counted.
+
+use schemars::JsonSchema;
+use seaworthy_config::Findings;
+use seaworthy_core::quantity::{Bound, Duration, Size};
+use seaworthy_core::route::RouteTable;
+use serde::{Deserialize, Serialize};
+
+use super::limits::Limits;
+
+/// Limits of one route, over the general ones.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// Which requests: `/users/:id`, `POST /v1/predict*`, `GET|HEAD /files/*`. The most specific route wins.
+    #[serde(rename = "match")]
+    pub pattern: String,
+    /// How long a request may take in all, or `none`. Default: `limits.total`.
+    #[serde(default)]
+    pub timeout: Option<Bound<Duration>>,
+    /// How long the app may take to the first byte of its answer, or `none`. Default: `limits.response_timeout`.
+    #[serde(default)]
+    pub response_timeout: Option<Bound<Duration>>,
+    /// How long a client may pause while it sends a body, or `none`. Default: `limits.body_idle`.
+    #[serde(default)]
+    pub body_idle: Option<Bound<Duration>>,
+    /// How long an answer may pause while it is sent, or `none`. Default: `limits.stream_idle`.
+    #[serde(default)]
+    pub stream_idle: Option<Bound<Duration>>,
+    /// The largest body of a request, or `none`. Default: `limits.max_body`.
+    #[serde(default)]
+    pub max_body: Option<Bound<Size>>,
+}
+
+pub(super) fn validate(routes: &[Route], limits: &Limits, findings: &mut Findings) {
+    for (index, route) in routes.iter().enumerate() {
+        let path = |key: &str| format!("routes[{index}].{key}");
+        if let Err(error) = RouteTable::try_new([&route.pattern]) {
+            findings.error(path("match"), error.to_string());
+        }
+        if routes[..index]
+            .iter()
+            .any(|other| other.pattern == route.pattern)
+        {
+            findings
+                .error(
+                    path("match"),
+                    format!("`{}` is listed twice", route.pattern),
+                )
+                .help("keep one of the two");
+        }
+        for (key, bound) in [
+            ("timeout", route.timeout),
+            ("response_timeout", route.response_timeout),
+            ("body_idle", route.body_idle),
+            ("stream_idle", route.stream_idle),
+        ] {
+            if bound.and_then(Bound::get).is_some_and(Duration::is_zero) {
+                findings
+                    .error(path(key), "no time at all would refuse every request")
+                    .help("write `none` for no limit");
+            }
+        }
+        // A total of the route cuts an inherited time to the first byte short, and that is meant: only two that are
+        // written side by side contradict each other.
+        let total = route.timeout.unwrap_or(limits.total).get();
+        if let (Some(total), Some(Bound::At(response))) = (total, route.response_timeout)
+            && total < response
+        {
+            findings
+                .error(path("response_timeout"), format!("the app may take {response} to its first byte, but the whole request only {total}"))
+                .related(path("timeout"))
+                .related("limits.total")
+                .help(format!("raise `timeout` to at least {response}, or lower `response_timeout`"));
+        }
+    }
+    if let Err(error) = RouteTable::try_new(routes.iter().map(|route| &route.pattern))
+        && findings
+            .iter()
+            .all(|finding| !finding.path().to_string().starts_with("routes"))
+    {
+        findings.error("routes", error.to_string());
+    }
+}

@@ -1,0 +1,37 @@
+//! Settings that are written as one text: bind addresses and the like.
+
+/// Gives a type that is parsed from and printed as text its place in a configuration.
+///
+/// A derive could not do it: the texts have a grammar of their own, and their errors should be ours.
+macro_rules! text_setting {
+    ($type:ty, $name:literal, $description:literal, $($example:literal),+) => {
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+
+        impl schemars::JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                $name.into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({
+                    "type": "string",
+                    "title": $description,
+                    "examples": [$($example),+],
+                })
+            }
+        }
+    };
+}
+
+pub(super) use text_setting;
