@@ -7,9 +7,10 @@ use crate::tree::Tree;
 const PRODUCT: &str = "crates/seaworthy";
 
 /// The modules of the product from left to right; those on one line stand beside each other.
-const ORDER: [&[&str]; 6] = [
+const ORDER: [&[&str]; 7] = [
     &["config", "instance", "mock"],
-    &["launch", "components", "views"],
+    &["launch", "views"],
+    &["components"],
     &["stack"],
     &["listeners"],
     &["admin", "run"],
