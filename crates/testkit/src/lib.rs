@@ -8,6 +8,7 @@
 //! It knows the product only through its command line, its output and its sockets; it depends on no crate of it.
 
 pub mod address;
+mod alone;
 pub mod binary;
 pub mod certificate;
 pub mod client;
@@ -17,6 +18,8 @@ pub mod process;
 pub mod scale;
 pub mod server;
 pub mod wait;
+
+pub use alone::alone;
 
 /// What every fallible call of the kit returns.
 pub type Result<T> = anyhow::Result<T>;
