@@ -6,9 +6,13 @@
 //! lives here, and nothing else does.
 
 pub mod address;
+pub mod backoff;
+pub mod budget;
 pub mod catalogue;
+pub mod event;
 pub mod exchange;
 pub mod identity;
+pub mod lifecycle;
 pub mod names;
 pub mod quantity;
 pub mod request_id;
