@@ -1,6 +1,13 @@
 //! Makes any service fit for production.
 
+pub mod admin;
 pub mod cli;
+pub mod components;
+pub mod config;
 pub mod instance;
 pub mod launch;
+pub mod listeners;
 pub mod mock;
+pub mod run;
+pub mod stack;
+pub mod views;

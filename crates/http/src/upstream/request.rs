@@ -81,38 +81,40 @@ pub(super) fn coding(parts: &Parts, exchange: &Exchange, length: Option<u64>) ->
 
 /// Whether a field of the client's must not be copied: framing, and what Seaworthy vouches for.
 ///
-/// Underscores count as hyphens: WSGI and CGI cannot tell them apart, so `X_Forwarded_For` would speak for us.
+/// Underscores count as hyphens: WSGI and CGI cannot tell them apart, so `X_Forwarded_For` would speak for us. For the same
+/// reason gunicorn's own names for the path are not taken from clients.
 fn is_ours(name: &HeaderName, exchange: &Exchange) -> bool {
     match *name {
         header::CONTENT_LENGTH
         | header::TRANSFER_ENCODING
         | header::CONNECTION
         | header::EXPECT
-        | header::VIA => return true,
-        header::FORWARDED => return true,
+        | header::VIA
+        | header::FORWARDED => return true,
         _ => {}
     }
-    let name = name.as_str();
-    let bytes = name.as_bytes();
-    match bytes.first() {
-        Some(b'x') if bytes.len() >= 9 => {}
-        Some(b't') => return name == "traceparent" && exchange.trace.is_some(),
-        _ => return false,
-    }
+    let bytes = name.as_str().as_bytes();
     let same = |ours: &str| {
-        bytes.len() == ours.len()
-            && bytes
+        let given = bytes.get(..ours.len()).unwrap_or_default();
+        given.len() == ours.len()
+            && given
                 .iter()
                 .zip(ours.as_bytes())
                 .all(|(given, own)| given == own || (*given == b'_' && *own == b'-'))
     };
-    match bytes.len() {
-        9 => same("x-real-ip"),
-        12 => exchange.request_id.is_some() && same("x-request-id"),
-        15 => same("x-forwarded-for"),
-        16 => same("x-forwarded-host") || same("x-forwarded-port"),
-        17 => same("x-forwarded-proto"),
-        18 => same("x-forwarded-prefix") && !exchange.peer_trusted,
+    match bytes.first() {
+        Some(b'x') if same("x-forwarded-") => {
+            let written = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"];
+            !exchange.peer_trusted
+                || bytes.contains(&b'_')
+                || written
+                    .iter()
+                    .any(|ours| ours.len() == bytes.len() && same(ours))
+        }
+        Some(b'x') if bytes.len() == 9 => same("x-real-ip") && !exchange.peer_trusted,
+        Some(b'x') if bytes.len() == 12 => exchange.request_id.is_some() && same("x-request-id"),
+        Some(b't') => bytes == b"traceparent" && exchange.trace.is_some(),
+        Some(b's' | b'p' | b'r') => matches!(bytes, b"script_name" | b"path_info" | b"remote_user"),
         _ => false,
     }
 }

@@ -1,0 +1,22 @@
+//! The views there are.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What a path can be mapped to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum View {
+    /// Seaworthy itself answers: 200 as long as the process runs, while it drains as well.
+    Live,
+    /// Whether requests reach the app: 200 or 503.
+    Ready,
+    /// Whether the app has been ready once: 503 until then, 200 for ever after.
+    Startup,
+    /// Everything that is known, with the code of readiness.
+    Detailed,
+    /// State, uptime and start-up facts; always 200.
+    Summary,
+    /// Prometheus metrics.
+    Metrics,
+}

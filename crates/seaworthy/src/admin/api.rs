@@ -1,0 +1,66 @@
+//! The routes.
+
+use axum::extract::{Request as HttpRequest, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router, middleware};
+use seaworthy_core::catalogue;
+use seaworthy_http::error::Error;
+use seaworthy_http::views::Views;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::{Admin, Request, guard};
+use crate::instance::Status;
+
+/// Everything the admin listener serves. `over_tcp` adds the check of names that browsers could be led here by.
+pub fn router(admin: Admin, over_tcp: bool) -> Router {
+    let router = Router::new()
+        .route("/-/status", get(status))
+        .route("/-/stop", post(stop))
+        .route("/-/prestop", get(state).post(prestop))
+        .fallback(views)
+        .layer(middleware::from_fn_with_state(admin.clone(), guard::authorized))
+        .with_state(admin);
+    if over_tcp { router.layer(middleware::from_fn(guard::local_host)) } else { router }
+}
+
+async fn status(State(admin): State<Admin>) -> Json<Status> {
+    Json((admin.status)())
+}
+
+async fn stop(State(admin): State<Admin>) -> Response {
+    if admin.requests.send(Request::Stop).await.is_err() {
+        return over();
+    }
+    (StatusCode::ACCEPTED, Json(json!({"state": "stopping"}))).into_response()
+}
+
+/// Says where the service stands; taking it out of rotation is a change and needs POST.
+async fn state(State(admin): State<Admin>) -> Json<Value> {
+    Json(json!({"state": admin.board.snapshot().state}))
+}
+
+async fn prestop(State(admin): State<Admin>) -> Response {
+    let (sender, done) = oneshot::channel();
+    if admin.requests.send(Request::Prestop(sender)).await.is_err() || done.await.is_err() {
+        return over();
+    }
+    state(State(admin)).await.into_response()
+}
+
+async fn views(State(admin): State<Admin>, request: HttpRequest) -> Response {
+    let (parts, _) = request.into_parts();
+    match admin.views.answer(&parts) {
+        Some(answer) => {
+            let (parts, body) = answer.into_parts();
+            (parts.status, parts.headers, body).into_response()
+        }
+        None => guard::refuse(Error::new(&catalogue::NOT_FOUND)),
+    }
+}
+
+fn over() -> Response {
+    guard::refuse(Error::new(&catalogue::SHUTTING_DOWN))
+}

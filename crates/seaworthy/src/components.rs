@@ -1,0 +1,211 @@
+//! What the configuration describes, built: everything a worker needs and nothing that listens or serves yet.
+//!
+//! It is shared by all threads and never changes; a new configuration will mean new components and one swapped pointer.
+
+use std::num::NonZeroUsize;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use seaworthy_core::exchange::Observer;
+use seaworthy_core::identity::TrustedProxies;
+use seaworthy_core::quantity::Bound;
+use seaworthy_core::route::RouteTable;
+use seaworthy_health::{Board, View};
+use seaworthy_http::drain::Drain;
+use seaworthy_http::edge::{Edge, Limits};
+use seaworthy_http::identify;
+use seaworthy_http::rescue::Format;
+use seaworthy_http::timeout;
+use seaworthy_http::timer::SweepTimer;
+use seaworthy_http::upstream::{self, Roster};
+use seaworthy_telemetry::metrics::Registry;
+
+use crate::config::endpoints::{Allow, Listener, Mode};
+use crate::config::observe::ErrorFormat;
+use crate::config::{Config, Endpoint, Route, endpoints};
+use crate::views::{Entry, Mode as Answers};
+
+/// Seconds that stand for "no limit" where a clock is needed all the same: a day.
+const LONG: Duration = Duration::from_secs(86_400);
+
+/// See the [module documentation](self).
+#[derive(Debug)]
+pub struct Components {
+    /// Data-plane threads.
+    pub threads: usize,
+    /// The app's instances.
+    pub roster: Roster,
+    /// How the app is connected to.
+    pub pool: upstream::Config,
+    /// Who is believed, and what a request is called.
+    pub identify: identify::Config,
+    /// The shape of errors.
+    pub errors: Format,
+    /// Body limits by route.
+    pub sizes: Vec<Option<u64>>,
+    /// Time limits by route.
+    pub timeouts: Vec<timeout::Limits>,
+    /// Views on the public listener.
+    pub public_views: Vec<Entry>,
+    /// Views on the admin listener.
+    pub admin_views: Vec<Entry>,
+    /// What probes are answered from.
+    pub board: Board,
+    /// All metrics.
+    pub registry: Arc<Registry>,
+    /// Whether requests are counted.
+    pub metrics: bool,
+    /// Connections of one worker.
+    pub max_connections: usize,
+    limits: Limits,
+    http2: bool,
+    header_timeout: Duration,
+    idle: Duration,
+    stall: Duration,
+}
+
+/// What is decided before components are built, because it outlives a configuration.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// The app's instances.
+    pub roster: Roster,
+    /// What probes are answered from.
+    pub board: Board,
+    /// Where the app keeps idle connections no longer than this.
+    pub keep_alive: Duration,
+    /// All metrics.
+    pub registry: Arc<Registry>,
+    /// The routes that everything counts by.
+    pub routes: Arc<RouteTable>,
+}
+
+impl Components {
+    /// Builds what `config` describes.
+    pub fn build(config: &Config, state: State) -> Self {
+        let threads = config.threads.map_or_else(cores, usize::from);
+        let limits = &config.limits;
+        let routes: Vec<Option<&Route>> = std::iter::once(None).chain(config.routes.iter().map(Some)).collect();
+        let idle = config.app.idle_timeout.map_or_else(|| below(state.keep_alive), |idle| idle.0);
+        Self {
+            threads,
+            pool: upstream::Config { idle, park: config.app.startup.park.0, ..upstream::Config::default() },
+            identify: identify::Config {
+                // Checked when the configuration was; an entry that is none would simply not be trusted.
+                trusted: TrustedProxies::try_new(&config.listen.trusted_proxies).unwrap_or_default(),
+                request_id: config.request_id,
+                trace: config.traces.context,
+                routes: state.routes.clone(),
+            },
+            errors: match config.errors.format {
+                ErrorFormat::Envelope => Format::Envelope,
+                ErrorFormat::Problem => Format::Problem,
+            },
+            sizes: routes
+                .iter()
+                .map(|route| route.and_then(|route| route.max_body).unwrap_or(limits.max_body).get().map(|size| size.0))
+                .collect(),
+            timeouts: routes.iter().map(|route| time_limits(config, *route)).collect(),
+            public_views: views(config, Listener::Public),
+            admin_views: views(config, Listener::Admin),
+            board: state.board,
+            registry: state.registry,
+            metrics: config.metrics.enabled,
+            max_connections: usize::try_from(limits.max_connections).unwrap_or(usize::MAX).div_ceil(threads),
+            limits: Limits {
+                head: usize::try_from(limits.max_header_bytes.0).unwrap_or(usize::MAX),
+                target: usize::try_from(limits.max_uri.0).unwrap_or(usize::MAX),
+                fields: usize::from(limits.max_headers),
+            },
+            http2: config.listen.http2,
+            header_timeout: limits.header_timeout.0,
+            idle: limits.idle.0,
+            stall: limits.body_idle.get().map_or(LONG, |idle| idle.0),
+            roster: state.roster,
+        }
+    }
+
+    /// The edge of one worker.
+    pub fn edge(&self, timer: SweepTimer, drain: Drain, observer: Rc<dyn Observer>) -> Edge {
+        Edge {
+            limits: self.limits,
+            header_timeout: self.header_timeout,
+            idle: self.idle,
+            stall: self.stall,
+            http2: self.http2,
+            format: self.errors,
+            timer,
+            drain,
+            observer,
+        }
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+/// Four fifths of the server's keep-alive: the pool has to let go first, or the two race.
+fn below(keep_alive: Duration) -> Duration {
+    keep_alive * 4 / 5
+}
+
+fn time_limits(config: &Config, route: Option<&Route>) -> timeout::Limits {
+    let limits = &config.limits;
+    let choose = |own: fn(&Route) -> Option<Bound<seaworthy_core::quantity::Duration>>, common| {
+        route.and_then(own).unwrap_or(common).get().map(|limit| limit.0)
+    };
+    let silence = choose(|route| route.stream_idle, limits.stream_idle);
+    timeout::Limits {
+        response: choose(|route| route.response_timeout, limits.response_timeout),
+        total: choose(|route| route.timeout, limits.total),
+        idle: silence,
+        events: silence,
+        tunnel: limits.websocket_idle.get().map(|limit| limit.0),
+    }
+}
+
+/// The paths of one listener: the canonical ones, unless the file maps them to something else, and the file's.
+fn views(config: &Config, listener: Listener) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = config
+        .endpoints
+        .iter()
+        .filter(|endpoint| endpoint.listen == listener && endpoint.mode() != Mode::Pass)
+        .map(entry)
+        .collect();
+    let mut canonical = vec![
+        ("/health/live", View::Live),
+        ("/health/ready", View::Ready),
+        ("/health/startup", View::Startup),
+    ];
+    if listener == Listener::Admin {
+        canonical.extend([("/health", View::Detailed), ("/health/detailed", View::Detailed), ("/health/summary", View::Summary)]);
+        if config.metrics.enabled {
+            canonical.push(("/metrics", View::Metrics));
+        }
+    }
+    for (path, view) in canonical {
+        let mapped = config.endpoints.iter().any(|endpoint| endpoint.listen == listener && endpoint.path == path);
+        if !mapped {
+            let answers = if view == View::Metrics { Answers::Merge } else { Answers::Own };
+            entries.push(Entry { path: path.to_owned(), view, loopback_only: false, answers });
+        }
+    }
+    entries
+}
+
+fn entry(endpoint: &Endpoint) -> Entry {
+    Entry {
+        path: endpoint.path.clone(),
+        view: match endpoint.view {
+            endpoints::View::Live => View::Live,
+            endpoints::View::Ready => View::Ready,
+            endpoints::View::Startup => View::Startup,
+            endpoints::View::Detailed => View::Detailed,
+            endpoints::View::Summary => View::Summary,
+            endpoints::View::Metrics => View::Metrics,
+        },
+        loopback_only: endpoint.allow.contains(&Allow::Loopback),
+        answers: if endpoint.mode() == Mode::Merge { Answers::Merge } else { Answers::Own },
+    }
+}

@@ -1,0 +1,43 @@
+//! What a worker does with a finished exchange: count it and write its line.
+
+use seaworthy_core::exchange::{Finished, Observer};
+use seaworthy_telemetry::access::Lines;
+use seaworthy_telemetry::metrics;
+
+/// Metrics and access log of one worker.
+#[derive(Debug)]
+pub(super) struct Telemetry {
+    pub(super) metrics: Option<metrics::Worker>,
+    pub(super) lines: Option<Lines>,
+}
+
+impl Telemetry {
+    /// Whether there is anything to tell it.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.metrics.is_some() || self.lines.is_some()
+    }
+
+    /// Hands lines that wait to the writing thread.
+    pub(super) fn flush(&self) {
+        if let Some(lines) = &self.lines {
+            lines.flush();
+        }
+    }
+}
+
+impl Observer for Telemetry {
+    fn started(&self) {
+        if let Some(metrics) = &self.metrics {
+            metrics.started();
+        }
+    }
+
+    fn finished(&self, done: &Finished<'_>) {
+        if let Some(metrics) = &self.metrics {
+            metrics.finished(done);
+        }
+        if let Some(lines) = &self.lines {
+            lines.line(done);
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! One data-plane thread: a runtime, an upstream pool, a timer, and the connections it accepted.
+
+use std::cell::Cell;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use seaworthy_core::exchange::Observer;
+use seaworthy_http::drain::{Drain, Phase};
+use seaworthy_http::edge::{self, Edge, Peer};
+use seaworthy_http::timer::SweepTimer;
+use seaworthy_http::upstream::Upstream;
+use seaworthy_telemetry::access::Lines;
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::spawn_local;
+
+use super::balance::{Balance, Handed};
+use super::observer::Telemetry;
+use super::tls::Acceptor;
+use crate::components::Components;
+use crate::stack;
+use crate::views::Table;
+
+/// How often access lines that wait are handed to the writing thread.
+const FLUSH: Duration = Duration::from_millis(250);
+/// How often idle connections to the app are looked at.
+const SWEEP: Duration = Duration::from_secs(1);
+/// Without file descriptors, accepting again at once would only burn the processor.
+const EXHAUSTED: Duration = Duration::from_millis(50);
+/// Connections that are still there this long after the cut are dropped.
+const LAST: Duration = Duration::from_millis(1200);
+
+/// Everything a worker is made of; it may be sent to the worker's thread.
+pub(super) struct Parts {
+    pub(super) components: Arc<Components>,
+    pub(super) listener: TcpListener,
+    pub(super) balance: Balance,
+    pub(super) door: mpsc::Receiver<Handed>,
+    pub(super) drain: Drain,
+    pub(super) closing: watch::Receiver<bool>,
+    pub(super) tls: Option<Acceptor>,
+    pub(super) lines: Option<Lines>,
+}
+
+/// Runs until the listener is closed and the drain has been cut.
+pub(super) fn run(parts: Parts) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())?;
+    runtime.block_on(serve(parts))
+}
+
+async fn serve(parts: Parts) -> io::Result<()> {
+    let Parts { components, listener, balance, mut door, drain, mut closing, tls, lines } = parts;
+    let timer = SweepTimer::default();
+    spawn_local(timer.clone().drive());
+    let upstream = Upstream::new(&components.roster, components.pool.clone(), timer.clone(), "seaworthy");
+    let telemetry = Rc::new(Telemetry {
+        metrics: components.metrics.then(|| components.registry.worker()),
+        lines,
+    });
+    spawn_local(housekeeping(upstream.clone(), telemetry.clone()));
+    let observer: Rc<dyn Observer> = telemetry.clone();
+    let table = Table::new(components.public_views.clone(), components.board.clone(), components.registry.clone());
+    let stack = stack::build(
+        &components,
+        upstream,
+        drain.clone(),
+        timer.clone(),
+        telemetry.is_wanted().then(|| observer.clone()),
+        Rc::new(table),
+    );
+    let edge = Rc::new(components.edge(timer, drain.clone(), observer));
+    let connections = Rc::new(Connections { balance, open: Cell::new(0), all_closed: Notify::new() });
+    let admit = |connection: Handed| {
+        let guard = connections.clone().enter();
+        let (stack, edge, tls) = (stack.clone(), edge.clone(), tls.clone());
+        spawn_local(async move {
+            let (stream, address) = connection;
+            if let Ok(stream) = TcpStream::from_std(stream) {
+                converse(stream, address, edge, stack, tls).await;
+            }
+            drop(guard);
+        });
+    };
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    loop {
+        tokio::select! {
+            biased;
+            changed = closing.changed() => {
+                if changed.is_err() || *closing.borrow() {
+                    break;
+                }
+            }
+            Some(handed) = door.recv() => admit(handed),
+            accepted = listener.accept() => match accepted {
+                Ok((stream, address)) => place(&connections, stream, address, components.max_connections, &admit),
+                Err(error) if is_exhausted(&error) => tokio::time::sleep(EXHAUSTED).await,
+                // A client that left before it was accepted concerns nobody.
+                Err(_) => {}
+            },
+        }
+    }
+    // Connections the kernel has already taken on our behalf are answered, not reset.
+    let listener = listener.into_std()?;
+    while let Ok((stream, address)) = listener.accept() {
+        connections.balance.place_own();
+        prepare(&stream);
+        admit((stream, address));
+    }
+    drop(listener);
+    finish(&connections, &drain).await;
+    telemetry.flush();
+    Ok(())
+}
+
+/// Waits for the cut, and then a moment for the connections to notice.
+async fn finish(connections: &Connections, drain: &Drain) {
+    let mut listener = drain.listen();
+    std::future::poll_fn(|cx| match listener.poll_phase(cx) {
+        Phase::Cut => std::task::Poll::Ready(()),
+        _ => std::task::Poll::Pending,
+    })
+    .await;
+    let closed = async {
+        while connections.open.get() > 0 {
+            connections.all_closed.notified().await;
+        }
+    };
+    // What is still there has a client that does not read; the process must not wait for it.
+    tokio::time::timeout(LAST, closed).await.ok();
+}
+
+fn place(
+    connections: &Connections,
+    stream: TcpStream,
+    address: SocketAddr,
+    most: usize,
+    admit: &impl Fn(Handed),
+) {
+    let Ok(stream) = stream.into_std() else { return };
+    if connections.open.get() >= most {
+        // Dropping it is an answer the client's balancer understands; keeping it would be none.
+        return;
+    }
+    prepare(&stream);
+    let worker = connections.balance.place();
+    if connections.balance.is_own(worker) {
+        admit((stream, address));
+    } else if let Some(back) = connections.balance.hand(worker, (stream, address)) {
+        admit(back);
+    }
+}
+
+fn prepare(stream: &std::net::TcpStream) {
+    // A socket that refuses these options works all the same, only slower.
+    stream.set_nodelay(true).ok();
+    stream.set_nonblocking(true).ok();
+}
+
+fn is_exhausted(error: &io::Error) -> bool {
+    let code = error.raw_os_error().and_then(|code| u32::try_from(code).ok());
+    // EMFILE, ENFILE, ENOBUFS and ENOMEM: nothing about this connection, everything about the process.
+    matches!(code, Some(24 | 23 | 105 | 12))
+}
+
+async fn converse<S>(stream: TcpStream, address: SocketAddr, edge: Rc<Edge>, stack: S, tls: Option<Acceptor>)
+where
+    S: tower::Service<
+            http::Request<seaworthy_http::body::RequestBody>,
+            Response = http::Response<stack::Body>,
+            Error = std::convert::Infallible,
+            Future: 'static,
+        > + Clone
+        + 'static,
+{
+    let peer = Peer { address: Some(address), secure: tls.is_some() };
+    match tls {
+        None => edge::serve(stream, peer, edge, stack).await,
+        Some(tls) => {
+            let handshake = tokio::time::timeout(edge.header_timeout, tls.accept(stream)).await;
+            if let Ok(Ok(stream)) = handshake {
+                edge::serve(stream, peer, edge, stack).await;
+            }
+        }
+    }
+}
+
+/// Timed work of a worker that belongs to no request.
+async fn housekeeping(upstream: Upstream, telemetry: Rc<Telemetry>) {
+    let mut since_sweep = Duration::ZERO;
+    loop {
+        tokio::time::sleep(FLUSH).await;
+        telemetry.flush();
+        since_sweep += FLUSH;
+        if since_sweep >= SWEEP {
+            since_sweep = Duration::ZERO;
+            upstream.sweep();
+        }
+    }
+}
+
+struct Connections {
+    balance: Balance,
+    open: Cell<usize>,
+    all_closed: Notify,
+}
+
+impl Connections {
+    fn enter(self: Rc<Self>) -> Open {
+        self.open.set(self.open.get() + 1);
+        Open(self)
+    }
+}
+
+/// An open connection; dropping it is its end.
+struct Open(Rc<Connections>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.balance.closed();
+        self.0.open.set(self.0.open.get() - 1);
+        if self.0.open.get() == 0 {
+            self.0.all_closed.notify_one();
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Everything that serves, as the shutdown sees it.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use seaworthy_telemetry::access::Writer;
+
+use crate::components::Components;
+use crate::listeners::public::Public;
+use crate::listeners::tls::{self, Acceptor, Files};
+
+/// How often the end of the workers is looked for.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// The data plane with what has to end after it.
+#[derive(Debug)]
+pub(super) struct Plane {
+    pub(super) public: Public,
+    pub(super) address: SocketAddr,
+    access: Option<Writer>,
+}
+
+impl Plane {
+    /// Starts the workers.
+    pub(super) fn start(components: &Arc<Components>, listener: TcpListener, files: Option<Files>, access: Option<Writer>) -> anyhow::Result<Self> {
+        let address = listener.local_addr()?;
+        let acceptor = match files {
+            None => None,
+            Some(files) => {
+                let (config, seen) = files.load()?;
+                let acceptor = Acceptor::new(config);
+                tokio::spawn(tls::watch(files, seen, acceptor.clone()));
+                Some(acceptor)
+            }
+        };
+        let public = Public::start(components, &listener, acceptor.as_ref(), access.as_ref())?;
+        Ok(Self { public, address, access })
+    }
+
+    /// Waits until every worker has ended.
+    pub(super) async fn workers_ended(&self) {
+        while !self.public.is_over() {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Writes the access lines that wait.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        let complete = self.access.take().is_none_or(Writer::close);
+        if complete { Ok(()) } else { Err(io::ErrorKind::TimedOut.into()) }
+    }
+}

@@ -1,0 +1,51 @@
+//! What a request goes through, top to bottom. The only place where the order is written.
+
+use std::convert::Infallible;
+use std::rc::Rc;
+
+use http::{Request, Response};
+use seaworthy_core::exchange::Observer;
+use seaworthy_http::body::{RequestBody, ResponseBody};
+use seaworthy_http::drain::{Drain, DrainBody, DrainLayer};
+use seaworthy_http::identify::IdentifyLayer;
+use seaworthy_http::observe::{ObserveLayer, ObservedBody};
+use seaworthy_http::rescue::RescueLayer;
+use seaworthy_http::size::{LimitSizeLayer, Limited};
+use seaworthy_http::timeout::{TimedBody, TimeoutLayer};
+use seaworthy_http::timer::SweepTimer;
+use seaworthy_http::upstream::{Upstream, UpstreamBody};
+use seaworthy_http::views::MountLayer;
+use tower::{Service, ServiceBuilder};
+
+use crate::components::Components;
+use crate::views::Table;
+
+/// The body of whatever comes back.
+pub type Body = ObservedBody<ResponseBody<DrainBody<TimedBody<UpstreamBody<Limited<RequestBody>>, SweepTimer>>>>;
+
+/// One worker's stack over one set of components.
+pub fn build(
+    components: &Components,
+    upstream: Upstream,
+    drain: Drain,
+    timer: SweepTimer,
+    observer: Option<Rc<dyn Observer>>,
+    views: Rc<Table>,
+) -> impl Service<Request<RequestBody>, Response = Response<Body>, Error = Infallible, Future: 'static> + Clone + 'static {
+    ServiceBuilder::new()
+        // Everything below speaks of the client, the request and its route by these names.
+        .layer(IdentifyLayer::new(components.identify.clone()))
+        // Above whatever can refuse, so that refusals are logged and counted like answers.
+        .layer(ObserveLayer::new(observer))
+        // Probes are answered before anything that could refuse or delay them.
+        .layer(MountLayer::new(views))
+        // Errors of the layers below become answers here, and nowhere else.
+        .layer(RescueLayer::new(components.errors))
+        // From here on a request counts as inside, and a shutdown waits for it.
+        .layer(DrainLayer::new(drain))
+        // A body that is too large costs the app nothing.
+        .layer(LimitSizeLayer::new(components.sizes.as_slice().into()))
+        // The clocks cover waiting for a starting app as well as the app's own time.
+        .layer(TimeoutLayer::new(components.timeouts.as_slice().into(), timer))
+        .service(upstream)
+}

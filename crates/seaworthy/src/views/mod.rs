@@ -1,0 +1,104 @@
+//! Which path shows which view, on which listener, to whom.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use seaworthy_health::{Board, View};
+use seaworthy_http::exchange::Exchange;
+use seaworthy_http::views::Views;
+use seaworthy_telemetry::metrics::{self, Registry};
+
+/// One path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The whole path, compared byte by byte.
+    pub path: String,
+    /// What it shows.
+    pub view: View,
+    /// Only a loopback peer that forwards for nobody sees it; others get the app's 404.
+    pub loopback_only: bool,
+    /// Whether the app's own answer is part of it.
+    pub answers: Mode,
+}
+
+/// Who answers a path that the app may have as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Seaworthy alone.
+    Own,
+    /// Seaworthy, with the app's answer worked in.
+    Merge,
+}
+
+/// The views of one listener.
+#[derive(Clone, Debug)]
+pub struct Table {
+    entries: Vec<Entry>,
+    board: Board,
+    registry: Arc<Registry>,
+}
+
+impl Table {
+    /// Shows `entries`.
+    pub fn new(entries: Vec<Entry>, board: Board, registry: Arc<Registry>) -> Self {
+        Self { entries, board, registry }
+    }
+
+    /// The answer of a view.
+    pub fn show(&self, view: View, accept: Option<&str>) -> Response<Bytes> {
+        let Some(answer) = self.board.answer(view) else {
+            let openmetrics = metrics::accepts_openmetrics(accept);
+            let media_type = if openmetrics {
+                "application/openmetrics-text; version=1.0.0; charset=utf-8"
+            } else {
+                "text/plain; version=0.0.4; charset=utf-8"
+            };
+            return respond(StatusCode::OK, media_type, self.registry.encode(openmetrics).into());
+        };
+        let code = StatusCode::from_u16(answer.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        respond(code, "application/json", Bytes::copy_from_slice(answer.body.as_bytes()))
+    }
+}
+
+impl Views for Table {
+    fn answer(&self, request: &Parts) -> Option<Response<Bytes>> {
+        let path = request.uri.path();
+        let entry = self.entries.iter().find(|entry| entry.path.len() == path.len() && entry.path == path)?;
+        if request.method != Method::GET && request.method != Method::HEAD {
+            return None;
+        }
+        if entry.loopback_only && !is_local(request) {
+            return Some(respond(StatusCode::NOT_FOUND, "application/json", Bytes::from_static(b"{}")));
+        }
+        let accept = request.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+        let view = match entry.view {
+            View::Ready if wants_detail(request) => View::Detailed,
+            other => other,
+        };
+        Some(self.show(view, accept))
+    }
+}
+
+/// `?detailed=true` on readiness asks for the components as well.
+fn wants_detail(request: &Parts) -> bool {
+    request.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "detailed=true"))
+}
+
+/// A peer on this machine that speaks for itself.
+fn is_local(request: &Parts) -> bool {
+    let loopback = request.extensions.get::<Exchange>().is_some_and(|exchange| {
+        exchange.peer.is_none_or(|peer| peer.ip().to_canonical().is_loopback())
+    });
+    loopback && !["x-forwarded-for", "forwarded", "x-real-ip"].iter().any(|name| request.headers.contains_key(*name))
+}
+
+fn respond(status: StatusCode, media_type: &'static str, body: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
