@@ -10,7 +10,8 @@ use crate::check::{self, Complaint};
 use crate::merge::merge;
 use crate::node::{Entry, Node, Value};
 use crate::path::{Path, Segment};
-use crate::problem::{Findings, Problem, Problems, Severity, Validate};
+use crate::problem::{Findings, Problem, Severity, Validate};
+use crate::problems::Problems;
 use crate::read::{self, Fault, Format};
 use crate::schema;
 use crate::source::{Layer, Origin, Place, Source, Sources};
@@ -242,6 +243,12 @@ impl<T: JsonSchema> Loader<T> {
                 help: Some("give the whole list: `key=[a, b]`".into()),
                 origin: Origin::new(source, 0, start),
             });
+            return self;
+        }
+        if schema::at(&self.schema, path)
+            .is_some_and(|schema| schema::is_text(&self.schema, schema))
+        {
+            self.put(layer, path, read::verbatim(text, start, source));
             return self;
         }
         match read::inline(text, start, source) {

@@ -120,6 +120,22 @@ pub(crate) fn env_path(root: &Json, name: &str) -> Path {
     })
 }
 
+/// Whether nothing but text may stand here.
+pub(crate) fn is_text(root: &Json, schema: &Json) -> bool {
+    let schema = resolve(root, schema);
+    if let Some(branches) = branches(schema) {
+        let mut branches = branches
+            .iter()
+            .filter(|branch| branch.get("type").is_none_or(|kind| kind != "null"));
+        return branches.all(|branch| is_text(root, branch));
+    }
+    match schema.get("type") {
+        Some(Json::String(kind)) => kind == "string",
+        Some(Json::Array(kinds)) => kinds.iter().all(|kind| kind == "string" || kind == "null"),
+        _ => false,
+    }
+}
+
 /// The schema at a path.
 pub(crate) fn at<'a>(root: &'a Json, path: &Path) -> Option<&'a Json> {
     path.segments()

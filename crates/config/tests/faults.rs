@@ -81,7 +81,7 @@ fn points_into_toml_json_variables_and_flags() {
             [("APP__LIMITS__IDLE", "soon"), ("APP__LIMITZ__IDLE", "1s")],
         )
         .set("limits.connections=many")
-        .flag("--listen", "listen.public", "[1")
+        .flag("--trusted", "listen.trusted", "[1")
         .load()
         .unwrap_err();
     text.push_str(&problems.render(false));

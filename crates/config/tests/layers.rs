@@ -175,6 +175,7 @@ fn variables_and_flags_take_words_lists_and_mappings() {
         ("APP__ENV__Path_To", "0123"),
         ("APP__LISTEN__PUBLIC", "0.0.0.0:8000"),
         ("APP__LISTEN__HTTP2", "true"),
+        ("APP__LISTEN__KEY", "'{not yaml"),
     ];
     let loaded = Loader::<Sample>::new()
         .environment("APP", vars)
@@ -192,6 +193,8 @@ fn variables_and_flags_take_words_lists_and_mappings() {
     assert_eq!(loaded.value.env["B"].expose(), "x=y");
     assert_eq!(loaded.value.name.as_deref(), Some("a: b"));
     assert!(loaded.value.listen.http2);
+    let key = loaded.value.listen.key.expect("a key was given");
+    assert_eq!(key.expose(), "'{not yaml", "a text is taken as it is");
     let loaded = Loader::<Sample>::new()
         .set("listen.trusted=private")
         .load()

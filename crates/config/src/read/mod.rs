@@ -10,7 +10,7 @@ mod yaml;
 
 use std::path::Path as FsPath;
 
-pub(crate) use scalar::inline;
+pub(crate) use scalar::{inline, verbatim};
 
 use crate::node::{Node, Value};
 use crate::source::Origin;

@@ -8,6 +8,20 @@ use super::{Fault, yaml};
 use crate::node::{Node, Value};
 use crate::source::Origin;
 
+/// Takes the value as it is: where only text may stand, brackets and quotes are part of it, as in a password.
+pub(crate) fn verbatim(text: &str, start: usize, source: usize) -> Node {
+    let value = &text[start..];
+    let value = if value.is_empty() {
+        Value::Null
+    } else {
+        Value::Text(value.to_owned())
+    };
+    Node {
+        value,
+        origin: Origin::new(source, start, text.len()),
+    }
+}
+
 /// Reads the value that begins at byte `start` of `text`, the whole text of the source.
 pub(crate) fn inline(text: &str, start: usize, source: usize) -> Result<Node, Fault> {
     let value = &text[start..];

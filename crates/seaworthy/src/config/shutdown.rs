@@ -4,6 +4,7 @@ use std::path::{Component, PathBuf};
 
 use schemars::JsonSchema;
 use seaworthy_config::Findings;
+use seaworthy_core::budget::{Budget, Wishes};
 use seaworthy_core::quantity::Duration;
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +49,23 @@ impl Default for Shutdown {
         }
     }
 }
+
+impl Shutdown {
+    /// What the budget is derived from.
+    #[must_use]
+    pub fn wishes(&self) -> Wishes {
+        Wishes {
+            propagation: self.propagation.map(Duration::get),
+            drain: self.drain.map(Duration::get),
+            hooks: self.hooks_timeout.map(Duration::get),
+            app: self.app.map(Duration::get),
+            ..Wishes::new(self.grace.get())
+        }
+    }
+}
+
+/// The propagation where something routes by readiness, when none is set.
+pub const USUAL_PROPAGATION: Duration = Duration::from_secs(5);
 
 /// What a second Ctrl+C does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -103,6 +121,7 @@ pub(super) fn validate(shutdown: &Shutdown, findings: &mut Findings) {
             .error("shutdown.grace", "no time at all is not enough")
             .help("write the grace period of the platform, such as `30s`");
     }
+    validate_budget(shutdown, findings);
     if let Some(propagation) = shutdown.propagation
         && shutdown.ramp > propagation
     {
@@ -130,6 +149,39 @@ pub(super) fn validate(shutdown: &Shutdown, findings: &mut Findings) {
         }
         validate_hook(hook, &path, findings);
     }
+}
+
+fn validate_budget(shutdown: &Shutdown, findings: &mut Findings) {
+    let wishes = shutdown.wishes();
+    // Whether anything routes by readiness is known only where it runs; without a propagation of its own it has to fit
+    // in the easier case, and is warned about in the other.
+    let (severe, refused) = match Budget::derive(&wishes, std::time::Duration::ZERO) {
+        Err(refused) => (true, refused),
+        Ok(_) => match Budget::derive(&wishes, USUAL_PROPAGATION.get()) {
+            Err(refused) => (false, refused),
+            Ok(_) => return,
+        },
+    };
+    let phases = [
+        ("shutdown.propagation", shutdown.propagation),
+        ("shutdown.drain", shutdown.drain),
+        ("shutdown.hooks_timeout", shutdown.hooks_timeout),
+        ("shutdown.app", shutdown.app),
+    ];
+    let largest = phases
+        .iter()
+        .filter(|(_, time)| time.is_some())
+        .max_by_key(|(_, time)| *time);
+    let path = largest.map_or("shutdown.grace", |(path, _)| *path);
+    let finding = if severe {
+        findings.error(path, refused.to_string())
+    } else {
+        findings.warning(path, format!("in Kubernetes {refused}"))
+    };
+    for (path, _) in phases {
+        finding.related(path);
+    }
+    finding.related("shutdown.grace");
 }
 
 fn validate_hook(hook: &Hook, path: &str, findings: &mut Findings) {

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use seaworthy_core::budget::Budget;
 use seaworthy_core::quantity::{Bound, Duration};
 
+use super::shutdown::USUAL_PROPAGATION;
 use super::{Config, Options, Preset, app, options, yaml};
 
 fn vars(vars: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -179,39 +181,37 @@ fn presets_load_without_a_word() {
 }
 
 #[test]
-fn presets_pin_the_numbers_of_their_systems() {
-    let shutdown = |name: &str| {
+fn presets_pin_the_phases_of_their_systems() {
+    let budget = |preset: &str| {
         let folder = tempfile::tempdir().unwrap();
-        let set = vec![format!("preset={name}")];
-        Config::load(&Options {
-            set,
+        let preset = Some(preset.to_owned()).filter(|preset| !preset.is_empty());
+        let loaded = Config::load(&Options {
+            preset,
             ..options(folder.path())
         })
-        .unwrap()
-        .value
-        .shutdown
+        .unwrap();
+        Budget::derive(&loaded.value.shutdown.wishes(), USUAL_PROPAGATION.get()).unwrap()
     };
-    let seconds = |seconds| Some(Duration::from_secs(seconds));
-    let scry = shutdown("scry");
-    assert_eq!((scry.propagation, scry.drain), (seconds(0), seconds(2)));
-    let kronos = shutdown("kronos");
-    assert_eq!(
+    let phases = |preset: &str| {
+        let budget = budget(preset);
+        [budget.propagation, budget.drain, budget.hooks, budget.app].map(|phase| phase.as_secs())
+    };
+    for preset in ["", "house", "harvester"] {
+        assert_eq!(phases(preset), [5, 15, 4, 4], "{preset}");
+    }
+    assert_eq!(phases("kronos"), [2, 20, 3, 3]);
+    // Where the app takes what is left, the forced end comes when the reserve begins.
+    let end = |preset: &str| {
+        let budget = budget(preset);
+        assert!(budget.app_takes_rest);
         (
-            kronos.propagation,
-            kronos.drain,
-            kronos.hooks_timeout,
-            kronos.app,
-            kronos.grace
-        ),
-        (
-            seconds(2),
-            seconds(20),
-            seconds(3),
-            seconds(3),
-            Duration::from_secs(30)
+            budget.propagation.as_secs(),
+            budget.drain.as_secs(),
+            (budget.grace - budget.reserve).as_secs(),
         )
-    );
-    assert_eq!(shutdown("soma").drain, seconds(12));
+    };
+    assert_eq!(end("scry"), (0, 2, 24));
+    assert_eq!(end("soma"), (0, 12, 20));
 }
 
 #[test]

@@ -15,6 +15,18 @@ fn problems(text: &str) -> Vec<String> {
 /// A text and how its only problem begins.
 const REFUSED: &[(&str, &str)] = &[
     (
+        "shutdown: {drain: 40s}",
+        "shutdown.drain: the phases of the shutdown do not fit: ",
+    ),
+    (
+        "shutdown: {grace: 10s, app: 8s, drain: 3s}",
+        "shutdown.app: the phases of the shutdown do not fit: ",
+    ),
+    (
+        "shutdown: {drain: 25s}",
+        "shutdown.drain: in Kubernetes the phases of the shutdown do not fit: ",
+    ),
+    (
         "listen: {admin: '0.0.0.0:9900'}",
         "listen.admin: the admin listener may not be reached from outside",
     ),
