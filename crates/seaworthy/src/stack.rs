@@ -18,7 +18,7 @@ use seaworthy_http::views::MountLayer;
 use tower::{Service, ServiceBuilder};
 
 use crate::components::Components;
-use crate::views::Table;
+use crate::views::{MergeLayer, Table};
 
 /// The body of whatever comes back.
 pub type Body = ObservedBody<ResponseBody<DrainBody<TimedBody<UpstreamBody<Limited<RequestBody>>, SweepTimer>>>>;
@@ -38,7 +38,9 @@ pub fn build(
         // Above whatever can refuse, so that refusals are logged and counted like answers.
         .layer(ObserveLayer::new(observer))
         // Probes are answered before anything that could refuse or delay them.
-        .layer(MountLayer::new(views))
+        .layer(MountLayer::new(views.clone()))
+        // A view may want the app's part as well, and asks for it like any client.
+        .layer(MergeLayer::new(views))
         // Errors of the layers below become answers here, and nowhere else.
         .layer(RescueLayer::new(components.errors))
         // From here on a request counts as inside, and a shutdown waits for it.

@@ -75,8 +75,8 @@ impl Balance {
         self.open[self.own].fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Connections of this worker.
-    pub(super) fn open(&self) -> usize {
+    #[cfg(test)]
+    fn open(&self) -> usize {
         self.open[self.own].load(Ordering::Relaxed)
     }
 }

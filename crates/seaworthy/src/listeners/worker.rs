@@ -64,7 +64,7 @@ async fn serve(parts: Parts) -> io::Result<()> {
     });
     spawn_local(housekeeping(upstream.clone(), telemetry.clone()));
     let observer: Rc<dyn Observer> = telemetry.clone();
-    let table = Table::new(components.public_views.clone(), components.board.clone(), components.registry.clone());
+    let table = Table::new(components.public_views.clone(), components.board.clone(), components.registry.clone()).merging();
     let stack = stack::build(
         &components,
         upstream,

@@ -1,5 +1,7 @@
 //! Which path shows which view, on which listener, to whom.
 
+mod merge;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,6 +12,8 @@ use seaworthy_health::{Board, View};
 use seaworthy_http::exchange::Exchange;
 use seaworthy_http::views::Views;
 use seaworthy_telemetry::metrics::{self, Registry};
+
+pub use merge::MergeLayer;
 
 /// One path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,12 +43,25 @@ pub struct Table {
     entries: Vec<Entry>,
     board: Board,
     registry: Arc<Registry>,
+    merges: bool,
 }
 
 impl Table {
     /// Shows `entries`.
     pub fn new(entries: Vec<Entry>, board: Board, registry: Arc<Registry>) -> Self {
-        Self { entries, board, registry }
+        Self { entries, board, registry, merges: false }
+    }
+
+    /// Leaves entries that want the app's part to a [`MergeLayer`] further down.
+    #[must_use]
+    pub fn merging(mut self) -> Self {
+        self.merges = true;
+        self
+    }
+
+    fn find(&self, path: &str) -> Option<&Entry> {
+        // A handful of entries: comparing lengths first beats hashing the path.
+        self.entries.iter().find(|entry| entry.path.len() == path.len() && entry.path == path)
     }
 
     /// The answer of a view.
@@ -66,12 +83,15 @@ impl Table {
 impl Views for Table {
     fn answer(&self, request: &Parts) -> Option<Response<Bytes>> {
         let path = request.uri.path();
-        let entry = self.entries.iter().find(|entry| entry.path.len() == path.len() && entry.path == path)?;
+        let entry = self.find(path)?;
         if request.method != Method::GET && request.method != Method::HEAD {
             return None;
         }
         if entry.loopback_only && !is_local(request) {
             return Some(respond(StatusCode::NOT_FOUND, "application/json", Bytes::from_static(b"{}")));
+        }
+        if entry.answers == Mode::Merge && self.merges {
+            return None;
         }
         let accept = request.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
         let view = match entry.view {
