@@ -108,6 +108,11 @@ impl Sources {
         Arc::make_mut(&mut self.0[index]).text = text;
     }
 
+    /// All of them, in the order they were added.
+    pub fn iter(&self) -> impl Iterator<Item = &Source> {
+        self.0.iter().map(Arc::as_ref)
+    }
+
     /// Gives what stands at an origin, as it was written.
     #[must_use]
     pub fn text(&self, origin: Origin) -> &str {

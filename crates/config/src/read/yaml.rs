@@ -144,6 +144,9 @@ impl Places<'_> {
 }
 
 fn explain(error: &Error) -> (String, Option<String>) {
+    if let Error::AliasError { error, .. } = error {
+        return explain(error);
+    }
     let (message, help) = match error {
         Error::DuplicateMappingKey { key, .. } => (
             match key {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use seaworthy_config::{Loaded, Path, Problems, is_known, schema_of};
+use seaworthy_config::{Layer, Loaded, Path, Problems, is_known, schema_of};
 use serde_json::{Value, json};
 
 use super::failure::Failure;
@@ -101,7 +101,7 @@ pub(super) fn execute(global: &Global, args: &ConfigArgs) -> anyhow::Result<()> 
             warn(&loaded);
             match global.json {
                 true => output::json(&json!({"ok": true, "problems": loaded.warnings.to_json()})),
-                false => output::data("the configuration is fine"),
+                false => output::data(&format!("{}: fine", files(&loaded))),
             }
         }
         ConfigVerb::Show { key, hash, origin } => {
@@ -111,6 +111,21 @@ pub(super) fn execute(global: &Global, args: &ConfigArgs) -> anyhow::Result<()> 
         }
     }
     Ok(())
+}
+
+/// The files that were read.
+fn files(loaded: &Loaded<Config>) -> String {
+    let files: Vec<&str> = loaded
+        .sources
+        .iter()
+        .filter(|source| matches!(source.layer, Layer::File | Layer::Overlay))
+        .map(|source| source.name.as_str())
+        .collect();
+    if files.is_empty() {
+        "the defaults, without a file".to_owned()
+    } else {
+        files.join(", ")
+    }
 }
 
 /// Says what is wrong with a configuration, and gives the exit code.

@@ -185,7 +185,7 @@ fn read(file: &Path) -> Result<String, Problems> {
         }),
         Err(error) if error.kind() == ErrorKind::NotFound => Err(fail(
             "there is no such file",
-            "check the path after `-c`, or run `seaworthy init` to write one",
+            "check the path of the configuration file",
         )),
         Err(error) => Err(fail(
             &format!("cannot be read: {error}"),
