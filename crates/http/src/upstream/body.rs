@@ -12,7 +12,7 @@ use crate::error::BodyError;
 
 /// Streams from the app as it is polled; dropping it early closes the connection, which tells the app to stop.
 #[derive(Debug)]
-pub struct UpstreamBody<B>(pub(super) Transfer<B>);
+pub struct UpstreamBody<B>(pub(super) Box<Transfer<B>>);
 
 impl<B> Body for UpstreamBody<B>
 where

@@ -13,8 +13,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{Request, Response};
 use http_body::Body;
 use seaworthy_core::catalogue;
 use tower_service::Service;
@@ -27,7 +26,7 @@ use super::request;
 use super::response::Head;
 use super::roster::{Availability, Endpoint, Roster, Seat};
 use super::socket::Socket;
-use super::transfer::{Asked, CONTINUE_WAIT, Cause, Failed, Transfer};
+use super::transfer::{CONTINUE_WAIT, Cause, Failed, Sending, Transfer};
 use crate::body::Tunnel;
 use crate::error::{BodyError, Error};
 use crate::exchange::Exchange;
@@ -104,41 +103,20 @@ where
                 road: Road::Failed(Some(Error::new(&catalogue::INTERNAL))),
             };
         };
-        let sending = Box::new(Sending { parts, exchange });
+        let sending = Sending { parts, exchange };
         let taken = {
             let mut seat = self.0.seat.borrow_mut();
             self.0.pool.take(&seat.roll().endpoints, self.0.config.idle)
         };
         let road = match taken {
             Some((_, Some(connection), lease)) => {
-                let asked = sending.asked();
-                Road::Short {
-                    transfer: Some(self.0.start(connection, lease, &sending, body)),
-                    sending: Some(sending),
-                    asked,
-                }
+                Road::Short(Some(self.0.start(connection, lease, sending, body)))
             }
             _ => Road::Long(Box::pin(long(self.0.clone(), sending, body, None))),
         };
         ResponseFuture {
             shared: self.0.clone(),
             road,
-        }
-    }
-}
-
-/// A request that may have to be written again.
-struct Sending {
-    parts: Parts,
-    exchange: Exchange,
-}
-
-impl Sending {
-    fn asked(&self) -> Asked {
-        Asked {
-            head_only: self.parts.method == Method::HEAD,
-            upgrade: self.exchange.upgrade,
-            interim: self.exchange.interim.clone(),
         }
     }
 }
@@ -150,11 +128,7 @@ pub struct ResponseFuture<B> {
 }
 
 enum Road<B> {
-    Short {
-        transfer: Option<Transfer<B>>,
-        sending: Option<Box<Sending>>,
-        asked: Asked,
-    },
+    Short(Option<Box<Transfer<B>>>),
     Long(Pin<Box<dyn Future<Output = Result<Answer<B>, Error>>>>),
     Failed(Option<Error>),
 }
@@ -177,36 +151,27 @@ where
         let this = self.get_mut();
         loop {
             match &mut this.road {
-                Road::Short {
-                    transfer,
-                    sending,
-                    asked,
-                } => {
-                    let Some(running) = transfer else {
+                Road::Short(running) => {
+                    let Some(transfer) = running else {
                         return Poll::Pending;
                     };
-                    let Poll::Ready(result) = running.poll_head(cx, asked) else {
+                    let Poll::Ready(result) = transfer.poll_head(cx) else {
                         return Poll::Pending;
                     };
-                    let (Some(transfer), Some(sending)) = (transfer.take(), sending.take()) else {
+                    let Some(transfer) = running.take() else {
                         return Poll::Pending;
                     };
                     let failed = match result {
                         Ok(head) => return Poll::Ready(Ok(answer(head, transfer))),
                         Err(failed) => failed,
                     };
-                    let endpoint = transfer.endpoint();
-                    let Some(body) = transfer.into_body() else {
-                        this.road =
-                            Road::Long(Box::pin(give_up(this.shared.clone(), failed, endpoint)));
-                        continue;
-                    };
-                    this.road = Road::Long(Box::pin(long(
-                        this.shared.clone(),
-                        sending,
-                        body,
-                        Some((failed, endpoint)),
-                    )));
+                    let (shared, endpoint) = (this.shared.clone(), transfer.endpoint());
+                    this.road = Road::Long(match transfer.into_request() {
+                        Some((sending, body)) => {
+                            Box::pin(long(shared, sending, body, Some((failed, endpoint))))
+                        }
+                        None => Box::pin(give_up(shared, failed, endpoint)),
+                    });
                 }
                 Road::Long(future) => return future.as_mut().poll(cx),
                 Road::Failed(error) => {
@@ -219,7 +184,7 @@ where
     }
 }
 
-fn answer<B>(head: Head, mut transfer: Transfer<B>) -> Answer<B>
+fn answer<B>(head: Head, mut transfer: Box<Transfer<B>>) -> Answer<B>
 where
     B: Body<Data = Bytes, Error = BodyError> + Tunnel + Unpin,
 {
@@ -238,19 +203,20 @@ impl Shared {
         &self,
         mut connection: Box<Connection>,
         lease: Lease,
-        sending: &Sending,
+        sending: Sending,
         body: B,
-    ) -> Transfer<B>
+    ) -> Box<Transfer<B>>
     where
         B: Body<Data = Bytes, Error = BodyError> + Tunnel + Unpin,
     {
-        let Sending { parts, exchange } = sending;
+        let Sending { parts, exchange } = &sending;
         let coding = request::coding(parts, exchange, body.size_hint().exact());
         request::write_head(connection.output.head(), parts, exchange, coding, &self.via);
         let hold = exchange
             .expects_continue
             .then(|| self.timer.sleep(CONTINUE_WAIT));
         Transfer::new(
+            sending,
             connection,
             lease,
             self.config.idle_connections,
@@ -357,14 +323,13 @@ impl Drop for Parked<'_> {
 /// Everything that takes more than an idle connection. `before` is a try that failed, and with whom.
 async fn long<B>(
     shared: Rc<Shared>,
-    sending: Box<Sending>,
+    mut sending: Sending,
     mut body: B,
     mut before: Option<(Failed, u64)>,
 ) -> Result<Answer<B>, Error>
 where
     B: Body<Data = Bytes, Error = BodyError> + Tunnel + Unpin,
 {
-    let asked = sending.asked();
     let until = Instant::now() + shared.config.park;
     let mut replays = 0;
     loop {
@@ -388,13 +353,13 @@ where
             Ok(joined) => joined,
             Err(error) => return Err(error),
         };
-        let mut transfer = shared.start(connection, lease, &sending, body);
-        match poll_fn(|cx| transfer.poll_head(cx, &asked)).await {
+        let mut transfer = shared.start(connection, lease, sending, body);
+        match poll_fn(|cx| transfer.poll_head(cx)).await {
             Ok(head) => return Ok(answer(head, transfer)),
             Err(failed) => {
                 let endpoint = transfer.endpoint();
-                match transfer.into_body() {
-                    Some(again) => body = again,
+                match transfer.into_request() {
+                    Some(again) => (sending, body) = again,
                     None => return Err(explain(&shared, failed, endpoint).await),
                 }
                 before = Some((failed, endpoint));

@@ -7,7 +7,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
 use super::connection::Connection;
@@ -15,7 +16,7 @@ use super::pool::Lease;
 use super::response::{self, Head};
 use crate::body::Tunnel;
 use crate::error::BodyError;
-use crate::exchange::Interim;
+use crate::exchange::Exchange;
 use crate::h1::decoder::{Decoder, Step};
 use crate::h1::framing::Delimiter;
 use crate::h1::output::Coding;
@@ -24,19 +25,16 @@ use crate::timer::Alarm;
 /// An app that says neither 100 nor anything final within this long gets the body anyway, as curl does it.
 pub(super) const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 
-/// What is known of the request while its answer is read.
+/// A request that may have to be written again.
 #[derive(Debug)]
-pub(super) struct Asked {
-    /// The answer has no body, whatever its head says.
-    pub(super) head_only: bool,
-    /// The client offered to switch protocols.
-    pub(super) upgrade: bool,
-    /// Where 1xx answers go.
-    pub(super) interim: Option<Interim>,
+pub(super) struct Sending {
+    pub(super) parts: Parts,
+    pub(super) exchange: Exchange,
 }
 
-/// See the [module documentation](self).
+/// See the [module documentation](self). Boxed once, because it travels through every layer of the stack on its way back.
 pub(super) struct Transfer<B> {
+    sending: Sending,
     connection: Option<Box<Connection>>,
     lease: Lease,
     keep: usize,
@@ -88,19 +86,21 @@ where
 {
     /// Begins an exchange; the head of the request is in the output of `connection` already.
     pub(super) fn new(
+        sending: Sending,
         connection: Box<Connection>,
         lease: Lease,
         keep: usize,
         body: B,
         coding: Option<Coding>,
         hold: Option<Alarm>,
-    ) -> Self {
+    ) -> Box<Self> {
         let upload = match (coding, hold) {
             (Some(_), Some(alarm)) => Upload::Held(body, alarm),
             // Without a coding there is nothing to send, but a switch of protocols will need the body.
             _ => Upload::Running(body),
         };
-        Self {
+        Box::new(Self {
+            sending,
             connection: Some(connection),
             lease,
             keep,
@@ -111,27 +111,23 @@ where
             keep_alive: false,
             answered: false,
             taken: false,
-        }
+        })
     }
 
     pub(super) fn endpoint(&self) -> u64 {
         self.lease.endpoint()
     }
 
-    /// The request's body, if it can be sent again.
-    pub(super) fn into_body(self) -> Option<B> {
+    /// The request and its body, if it can be sent again.
+    pub(super) fn into_request(self) -> Option<(Sending, B)> {
         match self.upload {
-            Upload::Held(body, _) | Upload::Running(body) => Some(body),
+            Upload::Held(body, _) | Upload::Running(body) => Some((self.sending, body)),
             Upload::Done | Upload::Refused | Upload::Ending => None,
         }
     }
 
     /// The head of the final answer.
-    pub(super) fn poll_head(
-        &mut self,
-        cx: &mut Context<'_>,
-        asked: &Asked,
-    ) -> Poll<Result<Head, Failed>> {
+    pub(super) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Head, Failed>> {
         loop {
             if let Err(error) = self.send(cx) {
                 return Poll::Ready(Err(self.failed(Cause::Body(error))));
@@ -142,7 +138,7 @@ where
             match response::parse(&mut connection.input) {
                 Ok(Some(head)) => {
                     self.answered = true;
-                    match self.accept(head, asked) {
+                    match self.accept(head) {
                         Ok(Some(head)) => return Poll::Ready(Ok(head)),
                         Ok(None) => continue,
                         Err(what) => return Poll::Ready(Err(self.failed(Cause::Malformed(what)))),
@@ -159,9 +155,9 @@ where
     }
 
     /// Looks at a head. `None` when it was an informational one.
-    fn accept(&mut self, head: Head, asked: &Asked) -> Result<Option<Head>, &'static str> {
+    fn accept(&mut self, head: Head) -> Result<Option<Head>, &'static str> {
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            if !asked.upgrade {
+            if !self.sending.exchange.upgrade {
                 return Err("the app switched protocols unasked");
             }
             self.decoder = Decoder::UntilClose;
@@ -175,12 +171,12 @@ where
             if let Upload::Held(..) = self.upload {
                 self.release();
             }
-            if let Some(interim) = &asked.interim {
+            if let Some(interim) = &self.sending.exchange.interim {
                 interim.send(head.status, head.headers);
             }
             return Ok(None);
         }
-        let bodiless = asked.head_only
+        let bodiless = self.sending.parts.method == Method::HEAD
             || head.status == StatusCode::NO_CONTENT
             || head.status == StatusCode::NOT_MODIFIED;
         self.decoder = if bodiless {
