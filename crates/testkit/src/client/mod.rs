@@ -3,11 +3,13 @@
 //! It does not validate what it sends, never retries, and tells a clean end from a reset. [`get`] and [`send`] cover the
 //! plain cases, [`Connection`] the others, [`websocket`] opens a WebSocket.
 
+mod bulk;
 mod connection;
 mod response;
 mod stream;
 pub mod websocket;
 
+pub use bulk::{download_sha256, sha256};
 pub use connection::{Connection, End};
 pub use response::{Body, Head, Response};
 pub use stream::Stream;
