@@ -54,6 +54,7 @@ pub async fn serve_http1<S, Svc, B>(
         decoder: Decoder::Done,
         expect: Expect::Nothing,
         ended: false,
+        lost: false,
         stall: edge.timer.alarm(),
         stall_after: edge.stall,
     };
@@ -250,10 +251,14 @@ impl<S: Stream> Connection<S> {
             _ if bodiless => Coding::Length(0),
             length => encode::coding_for(asked.version, length),
         };
-        let closing = asked.close
-            || (coding == Coding::Raw && !upgraded)
-            || self.edge.drain.phase() != Phase::Serving
-            || self.io.0.borrow().expect == Expect::Waiting;
+        let closing = {
+            let io = self.io.0.borrow();
+            asked.close
+                || (coding == Coding::Raw && !upgraded)
+                || self.edge.drain.phase() != Phase::Serving
+                || io.expect == Expect::Waiting
+                || io.lost
+        };
         let after = match (upgraded, closing) {
             (true, _) => After::Upgrade,
             (_, true) => After::Close,

@@ -44,6 +44,8 @@ pub(super) struct Io<S> {
     pub(super) expect: Expect,
     /// The client will send nothing more.
     pub(super) ended: bool,
+    /// A body was malformed, cut short or late: where the next request would begin is anybody's guess.
+    pub(super) lost: bool,
     /// Goes off when a body stops coming.
     pub(super) stall: Alarm,
     pub(super) stall_after: Duration,
@@ -119,7 +121,10 @@ pub(super) struct Shared<S>(pub(super) RefCell<Io<S>>);
 
 impl<S: Stream> Source for Shared<S> {
     fn poll_frame(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        self.0.borrow_mut().poll_frame(cx)
+        let mut io = self.0.borrow_mut();
+        let frame = io.poll_frame(cx);
+        io.lost |= matches!(frame, Poll::Ready(Some(Err(_))));
+        frame
     }
 
     fn size_hint(&self) -> SizeHint {
