@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use bytes::BytesMut;
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Version};
 
@@ -25,22 +25,22 @@ pub(super) fn write_head(
     out.reserve(1024);
     out.extend_from_slice(parts.method.as_str().as_bytes());
     out.extend_from_slice(b" ");
-    let target = parts
-        .uri
-        .path_and_query()
-        .map_or("/", |target| target.as_str());
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     out.extend_from_slice(target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    let mut host = false;
+    // One pass: every look into the map by name would cost as much as writing a field.
+    let mut host = None;
+    let mut passed_by = false;
     for (name, value) in &parts.headers {
         if *name == header::HOST {
-            host = true;
+            host = Some(value);
         } else if is_ours(name, exchange) {
+            passed_by |= *name == header::VIA;
             continue;
         }
         field::write(out, name, value);
     }
-    if !host {
+    if host.is_none() {
         out.extend_from_slice(b"host: localhost\r\n");
     }
     match body {
@@ -58,8 +58,8 @@ pub(super) fn write_head(
     if exchange.expects_continue {
         out.extend_from_slice(b"expect: 100-continue\r\n");
     }
-    write_identity(out, &parts.headers, exchange);
-    write_via(out, parts, via);
+    write_identity(out, &parts.headers, host, exchange);
+    write_via(out, parts, passed_by, via);
     out.extend_from_slice(b"\r\n");
 }
 
@@ -70,8 +70,8 @@ pub(super) fn coding(parts: &Parts, exchange: &Exchange, length: Option<u64>) ->
     }
     match length {
         Some(0) => {
-            let usual = matches!(parts.method, Method::POST | Method::PUT | Method::PATCH);
-            (usual || parts.headers.contains_key(header::CONTENT_LENGTH))
+            // RFC 9110, section 8.6: methods that anticipate a body say that there is none, others need not.
+            matches!(parts.method, Method::POST | Method::PUT | Method::PATCH)
                 .then_some(Coding::Length(0))
         }
         Some(length) => Some(Coding::Length(length)),
@@ -119,7 +119,12 @@ fn is_ours(name: &HeaderName, exchange: &Exchange) -> bool {
     }
 }
 
-fn write_identity(out: &mut BytesMut, headers: &HeaderMap, exchange: &Exchange) {
+fn write_identity(
+    out: &mut BytesMut,
+    headers: &HeaderMap,
+    host: Option<&HeaderValue>,
+    exchange: &Exchange,
+) {
     let peer = exchange.peer.map(|peer| peer.ip().to_canonical());
     let trusted = exchange.peer_trusted;
     out.extend_from_slice(b"x-forwarded-for: ");
@@ -131,23 +136,21 @@ fn write_identity(out: &mut BytesMut, headers: &HeaderMap, exchange: &Exchange) 
     }
     out.extend_from_slice(b"\r\n");
     let given = |name: &str| {
-        headers
-            .get(name)
-            .filter(|_| trusted)
-            .map(|value| value.as_bytes())
+        let field = if trusted { headers.get(name) } else { None };
+        field.map(HeaderValue::as_bytes)
     };
     out.extend_from_slice(b"x-forwarded-proto: ");
     let own_scheme: &[u8] = if exchange.secure { b"https" } else { b"http" };
     out.extend_from_slice(given("x-forwarded-proto").unwrap_or(own_scheme));
     if let Some(host) =
-        given("x-forwarded-host").or_else(|| headers.get(header::HOST).map(|host| host.as_bytes()))
+        given("x-forwarded-host").or_else(|| host.map(HeaderValue::as_bytes))
     {
         out.extend_from_slice(b"\r\nx-forwarded-host: ");
         out.extend_from_slice(host);
     }
-    if let Some(forwarded) = headers.get(header::FORWARDED).filter(|_| trusted) {
+    if let Some(forwarded) = given("forwarded") {
         out.extend_from_slice(b"\r\nforwarded: ");
-        out.extend_from_slice(forwarded.as_bytes());
+        out.extend_from_slice(forwarded);
         if let Some(peer) = peer {
             out.extend_from_slice(if peer.is_ipv6() {
                 b", for=\"["
@@ -160,7 +163,7 @@ fn write_identity(out: &mut BytesMut, headers: &HeaderMap, exchange: &Exchange) 
     }
     if let Some(id) = &exchange.request_id {
         out.extend_from_slice(b"\r\nx-request-id: ");
-        out.extend_from_slice(id.as_str().as_bytes());
+        out.extend_from_slice(id.as_bytes());
     }
     if let Some(trace) = &exchange.trace {
         out.extend_from_slice(b"\r\ntraceparent: ");
@@ -209,11 +212,13 @@ fn write_ip(out: &mut BytesMut, ip: IpAddr) {
     }
 }
 
-fn write_via(out: &mut BytesMut, parts: &Parts, via: &str) {
+fn write_via(out: &mut BytesMut, parts: &Parts, passed_by: bool, via: &str) {
     out.extend_from_slice(b"via: ");
-    for earlier in parts.headers.get_all(header::VIA) {
-        out.extend_from_slice(earlier.as_bytes());
-        out.extend_from_slice(b", ");
+    if passed_by {
+        for earlier in parts.headers.get_all(header::VIA) {
+            out.extend_from_slice(earlier.as_bytes());
+            out.extend_from_slice(b", ");
+        }
     }
     out.extend_from_slice(match parts.version {
         Version::HTTP_2 => b"2 ",

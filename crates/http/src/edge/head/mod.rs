@@ -242,6 +242,7 @@ fn build(
     let mut framing = Framing::default();
     let mut hosts = 0_usize;
     let mut per_connection = false;
+    let mut expects = false;
     for line in lines {
         let name = &bytes[line.name.0..line.name.0 + line.name.1];
         let value = bytes.slice(line.value.0..line.value.0 + line.value.1);
@@ -266,6 +267,16 @@ fn build(
                     return Err(Reject::malformed("Host is not a single host name"));
                 }
             }
+            header::EXPECT => {
+                if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") {
+                    return Err(Reject {
+                        kind: &catalogue::EXPECTATION_FAILED,
+                        reason: "the only expectation is 100-continue",
+                    });
+                }
+                expects = true;
+                continue;
+            }
             header::CONNECTION | header::UPGRADE | header::TE => per_connection = true,
             _ if line.name.1 == 10 && name == "keep-alive" => per_connection = true,
             _ if line.name.1 == 16 && name == "proxy-connection" => per_connection = true,
@@ -276,16 +287,21 @@ fn build(
     if hosts == 0 && version == Version::HTTP_11 {
         return Err(Reject::malformed("Host is missing"));
     }
-    finish(headers, framing, per_connection, method, uri, version)
+    finish(
+        headers,
+        framing,
+        per_connection,
+        expects,
+        (method, uri, version),
+    )
 }
 
 fn finish(
     mut headers: HeaderMap,
     framing: Framing,
     per_connection: bool,
-    method: Method,
-    uri: Uri,
-    version: Version,
+    expects: bool,
+    (method, uri, version): (Method, Uri, Version),
 ) -> Result<Head, Reject> {
     let mut connection = Connection::default();
     let mut upgrade = None;
@@ -301,22 +317,9 @@ fn finish(
     if let Some(protocol) = upgrade {
         headers.insert(header::UPGRADE, protocol);
     }
-    let expects_continue = match headers.get(header::EXPECT) {
-        None => false,
-        Some(value) if value.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
-            // RFC 9110, section 10.1.1: an expectation of an HTTP/1.0 client is ignored.
-            version == Version::HTTP_11
-                && delimiter != Delimiter::None
-                && delimiter != Delimiter::Length(0)
-        }
-        Some(_) => {
-            return Err(Reject {
-                kind: &catalogue::EXPECTATION_FAILED,
-                reason: "the only expectation is 100-continue",
-            });
-        }
-    };
-    headers.remove(header::EXPECT);
+    // RFC 9110, section 10.1.1: an expectation of an HTTP/1.0 client is ignored, and so is one without a body.
+    let has_body = !matches!(delimiter, Delimiter::None | Delimiter::Length(0));
+    let expects_continue = expects && version == Version::HTTP_11 && has_body;
     if let Some(authority) = uri.authority() {
         // RFC 9112, section 3.2.2: the host of an absolute target wins over the field.
         let host = http::HeaderValue::from_str(authority.as_str())
