@@ -114,9 +114,9 @@ impl Interim {
         next
     }
 
-    /// Forgets what was not written: the final answer came first.
-    pub(crate) fn clear(&self) {
+    /// Takes the next informational answer when nothing more will be waited for.
+    pub(crate) fn next(&self) -> Option<(StatusCode, HeaderMap)> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.heads.clear();
+        waiting.heads.pop_front()
     }
 }

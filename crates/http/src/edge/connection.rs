@@ -164,7 +164,10 @@ impl<S: Stream> Connection<S> {
         let Some(response) = answer else {
             return Next::Close;
         };
-        self.interim.clear();
+        // What the app said in one breath with its answer, it still said first.
+        while let Some((status, headers)) = self.interim.next() {
+            pass_on(&mut self.io.0.borrow_mut(), status, &headers);
+        }
         let (response, body) = response.into_parts();
         let next = self
             .write(&asked, response.status, &response.headers, pin!(body))
@@ -180,7 +183,9 @@ impl<S: Stream> Connection<S> {
         let mut exchange = Exchange::new(Instant::now(), self.peer.address, self.peer.secure);
         exchange.upgrade = head.upgrade;
         exchange.expects_continue = head.expects_continue;
-        exchange.interim = Some(self.interim.clone());
+        // RFC 9110, section 15.2: HTTP/1.0 knows no informational answers, and would take one for the answer.
+        exchange.interim =
+            (head.request.version() == Version::HTTP_11).then(|| self.interim.clone());
         let decoder = Decoder::for_request(head.delimiter);
         let body = if decoder.is_done() && !head.upgrade {
             RequestBody::Empty
@@ -213,10 +218,7 @@ impl<S: Stream> Connection<S> {
             }
             let mut io = self.io.0.borrow_mut();
             while let Some((status, headers)) = self.interim.poll_next(cx) {
-                if status == StatusCode::CONTINUE {
-                    io.expect = Expect::Told;
-                }
-                encode::write_interim(io.output.head(), status, &headers);
+                pass_on(&mut io, status, &headers);
             }
             if !io.output.is_empty() && matches!(io.poll_write(cx), Poll::Ready(Err(_))) {
                 return Poll::Ready(None);
@@ -436,6 +438,18 @@ impl<S: Stream> Connection<S> {
         })
         .await;
     }
+}
+
+/// Writes an informational answer, but 100 only once: it may have been said already, when the body was asked for.
+fn pass_on<S>(io: &mut Io<S>, status: StatusCode, headers: &HeaderMap) {
+    if status == StatusCode::CONTINUE {
+        match io.expect {
+            Expect::Told => return,
+            Expect::Waiting => io.expect = Expect::Told,
+            Expect::Nothing => {}
+        }
+    }
+    encode::write_interim(io.output.head(), status, headers);
 }
 
 /// Whether the client went away. A client that ended its side may still read, unless it reads a stream without end.

@@ -41,7 +41,7 @@ pub(super) fn write_head(
     for (name, value) in headers {
         match *name {
             // A length that matters is in `framing`; one of a bodiless answer describes what is left out, and stays.
-            header::CONTENT_LENGTH if framing.is_some() => continue,
+            header::CONTENT_LENGTH if framing.is_some() || never_has_body(status) => continue,
             header::TRANSFER_ENCODING | header::CONNECTION => continue,
             header::DATE => dated = true,
             _ => {}
@@ -76,9 +76,16 @@ pub(super) fn write_interim(out: &mut BytesMut, status: StatusCode, headers: &He
     out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
     out.extend_from_slice(b"\r\n");
     for (name, value) in headers {
-        field::write(out, name, value);
+        if name != header::CONTENT_LENGTH {
+            field::write(out, name, value);
+        }
     }
     out.extend_from_slice(b"\r\n");
+}
+
+/// RFC 9110, section 8.6: such an answer has no length, not even one of zero, and some clients would wait for one.
+fn never_has_body(status: StatusCode) -> bool {
+    status.is_informational() || status == StatusCode::NO_CONTENT
 }
 
 /// Status and framing for a version that has no chunks.

@@ -25,7 +25,14 @@ pub(super) fn write_head(
     out.reserve(1024);
     out.extend_from_slice(parts.method.as_str().as_bytes());
     out.extend_from_slice(b" ");
-    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
+    if target.starts_with('?') {
+        // An absolute target may have a query and no path; in the form that servers read, there is always one.
+        out.extend_from_slice(b"/");
+    }
     out.extend_from_slice(target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
     // One pass: every look into the map by name would cost as much as writing a field.
@@ -142,9 +149,7 @@ fn write_identity(
     out.extend_from_slice(b"x-forwarded-proto: ");
     let own_scheme: &[u8] = if exchange.secure { b"https" } else { b"http" };
     out.extend_from_slice(given("x-forwarded-proto").unwrap_or(own_scheme));
-    if let Some(host) =
-        given("x-forwarded-host").or_else(|| host.map(HeaderValue::as_bytes))
-    {
+    if let Some(host) = given("x-forwarded-host").or_else(|| host.map(HeaderValue::as_bytes)) {
         out.extend_from_slice(b"\r\nx-forwarded-host: ");
         out.extend_from_slice(host);
     }

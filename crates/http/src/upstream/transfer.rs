@@ -168,7 +168,7 @@ where
             return Ok(Some(head));
         }
         if head.status.is_informational() {
-            if let Upload::Held(..) = self.upload {
+            if head.status == StatusCode::CONTINUE {
                 self.release();
             }
             if let Some(interim) = &self.sending.exchange.interim {

@@ -37,7 +37,10 @@ fn g06_a_final_answer_at_once_is_passed_on_and_the_unsent_body_is_no_request() {
             let started = Instant::now();
             let mut client = begin(&front, &head("100-continue")).await;
             let answer = client.response("POST").await.expect("an answer");
-            assert!(started.elapsed() < Duration::from_millis(900), "not held back");
+            assert!(
+                started.elapsed() < Duration::from_millis(900),
+                "not held back"
+            );
             assert_eq!(answer.status.to_string(), status[..3]);
             assert!(answer.informational.is_empty(), "nobody asked for the body");
             assert!(answer.head.has_token("connection", "close"));
@@ -46,7 +49,11 @@ fn g06_a_final_answer_at_once_is_passed_on_and_the_unsent_body_is_no_request() {
             client.closed().await.expect("no second answer");
             let ended = |records: &[seaworthy_testkit::origin::Record]| records[0].ended;
             let patience = Duration::from_secs(5);
-            front.origin.wait("the end", patience, ended).await.expect("not kept");
+            front
+                .origin
+                .wait("the end", patience, ended)
+                .await
+                .expect("not kept");
             assert!(!front.origin.text().contains("/admin"));
             assert_eq!(front.origin.connections(), 1);
         }
@@ -59,12 +66,18 @@ fn g06_a_silent_app_gets_the_body_after_a_bounded_wait() {
         let front = Front::of(Script::always(ok("done"))).await;
         let started = Instant::now();
         let mut client = begin(&front, &head("100-continue")).await;
-        assert_eq!(client.head().await.expect("an answer").status().ok(), Some(100));
+        assert_eq!(
+            client.head().await.expect("an answer").status().ok(),
+            Some(100)
+        );
         let waited = started.elapsed();
         assert!(waited < Duration::from_secs(3), "{waited:?}");
         assert!(front.origin.text().contains("\r\nexpect: 100-continue\r\n"));
         client.send(UNSENT).await.expect("the edge reads");
-        assert_eq!(client.response("POST").await.expect("an answer").status, 200);
+        assert_eq!(
+            client.response("POST").await.expect("an answer").status,
+            200
+        );
         assert_eq!(front.origin.requests().len(), 1, "the body is a body");
     });
 }
@@ -76,8 +89,14 @@ fn g06_the_apps_100_is_passed_on_once() {
         let front = Front::of(script).await;
         let started = Instant::now();
         let mut client = begin(&front, &head("100-continue")).await;
-        assert_eq!(client.head().await.expect("an answer").status().ok(), Some(100));
-        assert!(started.elapsed() < Duration::from_millis(900), "not held back");
+        assert_eq!(
+            client.head().await.expect("an answer").status().ok(),
+            Some(100)
+        );
+        assert!(
+            started.elapsed() < Duration::from_millis(900),
+            "not held back"
+        );
         client.send(UNSENT).await.expect("the edge reads");
         let answer = client.response("POST").await.expect("an answer");
         assert_eq!(answer.status, 200);
@@ -94,7 +113,10 @@ fn g06_a_client_that_does_not_wait_is_served() {
         let script = Script::informational("HTTP/1.1 100 Continue\r\n\r\n", ok("done"));
         let front = Front::of(script).await;
         let mut client = begin(&front, &(head("100-continue") + UNSENT)).await;
-        assert_eq!(client.response("POST").await.expect("an answer").status, 200);
+        assert_eq!(
+            client.response("POST").await.expect("an answer").status,
+            200
+        );
         assert_eq!(front.origin.requests().len(), 1);
     });
 }
@@ -133,7 +155,11 @@ fn g06_http_1_0_with_expect_and_no_body_yet_is_not_told_to_go_on() {
         let front = Front::of(Script::always(ok("done"))).await;
         let old = head("100-continue").replace("HTTP/1.1", "HTTP/1.0");
         let mut client = begin(&front, &old).await;
-        front.origin.wait_connections(1).await.expect("the head goes through");
+        front
+            .origin
+            .wait_connections(1)
+            .await
+            .expect("the head goes through");
         client.send(UNSENT).await.expect("the edge reads");
         let answer = client.response("POST").await.expect("an answer");
         assert_eq!(answer.status, 200);

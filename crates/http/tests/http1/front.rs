@@ -79,7 +79,6 @@ pub(crate) struct Front {
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: u16,
-    pub(crate) head: String,
     /// How many answers came before the end of the connection, this one included.
     pub(crate) answers: usize,
 }
@@ -103,14 +102,14 @@ impl Front {
     /// In front of `origin`.
     pub(crate) async fn before(origin: Origin, setup: Setup) -> Self {
         let address: Address = origin.address().to_string().parse().expect("an address");
+        Self::start(origin, &Roster::remote(address), setup).await
+    }
+
+    /// In front of whatever `roster` says; `origin` is only kept.
+    pub(crate) async fn start(origin: Origin, roster: &Roster, setup: Setup) -> Self {
         let timer = SweepTimer::default();
         spawn_local(timer.clone().drive());
-        let upstream = Upstream::new(
-            &Roster::remote(address),
-            setup.pool,
-            timer.clone(),
-            "seaworthy",
-        );
+        let upstream = Upstream::new(roster, setup.pool, timer.clone(), "seaworthy");
         let stack = ServiceBuilder::new()
             .layer(IdentifyLayer::new(Identity {
                 trusted: TrustedProxies::default(),
@@ -184,13 +183,12 @@ impl Front {
             .unwrap_or_else(|| panic!("no answer to {what:?}"));
         let status = head.get(9..12).and_then(|status| status.parse().ok());
         assert!(
-            head.contains("\r\nconnection: close"),
+            text.contains("\r\nconnection: close\r\n"),
             "{what:?} got {head:?}"
         );
         Refusal {
             status: status.expect("a status"),
-            head: head.to_owned(),
-            answers: text.matches("HTTP/1.1 ").count(),
+            answers: text.matches("\r\ndate: ").count(),
         }
     }
 

@@ -93,21 +93,21 @@ fn g04_malformed_request_lines_are_refused() {
             b"G(T /x HTTP/1.1",
             b"G\xc9T /x HTTP/1.1",
             b"G\0T /x HTTP/1.1",
+            b"GET /x http/1.1",
+            b"GET /x HTTP/11",
+            b"GET /x HTTP/1.10",
+            b"GET /x HTTP/1,1",
+            b"GET /x ICY",
             b"GET /x HTTP/1.1\n",
             b"GET /x HTTP/1.1\r",
             b"GET /x HTTP/1.1\r\n ",
         ] {
-            front
-                .refuses([line, b"\r\nHost: x\r\n\r\n"].concat())
-                .await;
+            front.refuses([line, b"\r\nHost: x\r\n\r\n"].concat()).await;
         }
-        for version in [
-            "HTTP/2.0", "HTTP/1.2", "HTTP/0.9", "HTTP/3.0", "http/1.1", "HTTP/11", "HTTP/1.10",
-            "HTTP/1,1", "ICY",
-        ] {
+        for version in ["HTTP/2.0", "HTTP/1.2", "HTTP/0.9", "HTTP/3.0"] {
             let request = format!("GET /x {version}\r\nHost: x\r\n\r\n");
             let refusal = front.refusal(&[request.as_bytes()]).await;
-            assert!(matches!(refusal.status, 400 | 505), "{version}: {refusal:?}");
+            assert!(matches!(refusal.status, 505), "{version}: {refusal:?}");
         }
         assert_eq!(front.origin.connections(), 0);
     });
@@ -120,8 +120,14 @@ fn g04_a_head_that_is_too_large_is_refused_before_its_end() {
         for (bytes, status) in [
             (format!("GET /{} HTTP/1.1\r\n", "a".repeat(20_000)), 414),
             (format!("GET /{}", "a".repeat(20_000)), 414),
-            (format!("GET / HTTP/1.1\r\nHost: x\r\nA: {}", "a".repeat(70_000)), 431),
-            (format!("GET / HTTP/1.1\r\nHost: x\r\n{}", "A: b\r\n".repeat(101)), 431),
+            (
+                format!("GET / HTTP/1.1\r\nHost: x\r\nA: {}", "a".repeat(70_000)),
+                431,
+            ),
+            (
+                format!("GET / HTTP/1.1\r\nHost: x\r\n{}", "A: b\r\n".repeat(101)),
+                431,
+            ),
         ] {
             let refusal = front.refusal(&[bytes.as_bytes()]).await;
             assert_eq!(refusal.status, status, "{}", &bytes[..40]);
@@ -195,7 +201,10 @@ fn g04_malformed_chunks_of_an_answer_are_visibly_cut() {
             let front = Front::of(Script::always(format!("{head}{body}"))).await;
             let mut client = front.open().await;
             let error = client.ask("GET", "/", &[], b"").await.expect_err(body);
-            assert!(format!("{error:#}").contains("Reset"), "{body:?}: {error:#}");
+            assert!(
+                format!("{error:#}").contains("Reset"),
+                "{body:?}: {error:#}"
+            );
         }
     });
 }
@@ -214,8 +223,12 @@ fn g05_fields_that_connection_names_end_here_and_ours_are_set_again() {
         let mut lines: Vec<&str> = seen.trim_end().split("\r\n").collect();
         assert_eq!(lines.remove(0), "GET /p?q=1 HTTP/1.1");
         let value = |name: &str| {
-            let mut found = lines.iter().filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-            let value = found.next().unwrap_or_else(|| panic!("no {name} in {seen:?}"));
+            let mut found = lines
+                .iter()
+                .filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+            let value = found
+                .next()
+                .unwrap_or_else(|| panic!("no {name} in {seen:?}"));
             assert_eq!(found.next(), None, "{name} twice");
             value
         };
@@ -225,7 +238,10 @@ fn g05_fields_that_connection_names_end_here_and_ours_are_set_again() {
         assert_eq!(value("x-forwarded-proto"), "http");
         assert_eq!(value("x-forwarded-host"), "example.org");
         assert_eq!(value("via"), "1.1 seaworthy");
-        assert_eq!(Some(value("x-request-id")), answer.head.header("x-request-id"));
+        assert_eq!(
+            Some(value("x-request-id")),
+            answer.head.header("x-request-id")
+        );
         assert_ne!(value("x-request-id"), "mine");
         assert!(!value("traceparent").contains("0af7651916cd43dd8448eb211c80319c"));
         assert_eq!(lines.len(), 8, "{lines:?}");
@@ -238,8 +254,17 @@ fn g05_what_only_a_proxy_may_say_is_never_taken_from_a_client() {
         let front = Front::greeting().await;
         let mut request = "GET / HTTP/1.1\r\nHost: x\r\nVia: 1.0 far, 1.1 near\r\n".to_owned();
         for name in [
-            "X-Forwarded-For", "x_forwarded_for", "X-Forwarded_For", "X-Forwarded-Host", "X_Forwarded_Host",
-            "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Real-IP", "X_Real_IP", "Forwarded",
+            "X-Forwarded-For",
+            "x_forwarded_for",
+            "X-Forwarded_For",
+            "X-Forwarded-Host",
+            "X_Forwarded_Host",
+            "X-Forwarded-Proto",
+            "X-Forwarded-Port",
+            "X-Forwarded-Prefix",
+            "X-Real-IP",
+            "X_Real_IP",
+            "Forwarded",
             "X_Request_Id",
         ] {
             request.push_str(&format!("{name}: evil\r\n"));
@@ -250,7 +275,10 @@ fn g05_what_only_a_proxy_may_say_is_never_taken_from_a_client() {
         assert_eq!(front.answer("GET", request + "\r\n").await.status, 200);
         let seen = front.origin.requests().remove(0);
         assert!(!seen.contains("evil"), "{seen:?}");
-        assert!(seen.contains("\r\nvia: 1.0 far, 1.1 near, 1.1 seaworthy\r\n"), "{seen:?}");
+        assert!(
+            seen.contains("\r\nvia: 1.0 far, 1.1 near, 1.1 seaworthy\r\n"),
+            "{seen:?}"
+        );
     });
 }
 
@@ -263,7 +291,13 @@ fn g05_fields_of_the_apps_connection_end_here_too() {
         ))
         .await;
         let answer = front.answer("GET", get(b"Host: x")).await;
-        for hop in ["connection", "keep-alive", "x-hop", "proxy-connection", "upgrade"] {
+        for hop in [
+            "connection",
+            "keep-alive",
+            "x-hop",
+            "proxy-connection",
+            "upgrade",
+        ] {
             assert_eq!(answer.head.header(hop), None, "{hop}");
         }
         assert_eq!(answer.head.header("x-end"), Some("2"));
@@ -291,9 +325,19 @@ fn targets_reach_the_app_as_the_client_wrote_them() {
             let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n");
             assert_eq!(front.answer("GET", request).await.status, 200, "{target}");
             let request = front.origin.requests().remove(nth);
-            let host = if target.starts_with("http") { "other" } else { "x" };
-            assert!(request.starts_with(&format!("GET {seen} HTTP/1.1\r\n")), "{target}: {request:?}");
-            assert!(request.contains(&format!("\r\nhost: {host}\r\n")), "{target}: {request:?}");
+            let host = if target.starts_with("http") {
+                "other"
+            } else {
+                "x"
+            };
+            assert!(
+                request.starts_with(&format!("GET {seen} HTTP/1.1\r\n")),
+                "{target}: {request:?}"
+            );
+            assert!(
+                request.contains(&format!("\r\nhost: {host}\r\n")),
+                "{target}: {request:?}"
+            );
         }
         let request = "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n";
         assert_eq!(front.answer("OPTIONS", request).await.status, 200);

@@ -5,4 +5,7 @@
 mod expect;
 mod framing;
 mod front;
+mod halves;
 mod heads;
+mod pool;
+mod upgrade;

@@ -125,7 +125,7 @@ impl Parse {
             // The line that failed decides: an endless target fails as a target, and is too long rather than malformed.
             Self::Syntax(_) if buffer.len() > limits.head => HEAD_TOO_LARGE,
             Self::Syntax(error) => match error {
-                httparse::Error::Version => Reject {
+                httparse::Error::Version if names_a_version(buffer) => Reject {
                     kind: &catalogue::UNSUPPORTED_VERSION,
                     reason: "the version is neither HTTP/1.1 nor HTTP/1.0",
                 },
@@ -165,8 +165,11 @@ fn parse_fields<const ROOM: usize>(
     let length = match parsed.parse_with_uninit_headers(buffer, &mut room[..most]) {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => {
-            let target_ends = parsed.path.is_some();
-            return if !target_ends && buffer.len() > limits.target + 32 {
+            // Until it has ended, the target is what came less a method and a space.
+            let target = parsed
+                .path
+                .map_or(buffer.len().saturating_sub(32), str::len);
+            return if target > limits.target {
                 Err(TARGET_TOO_LONG.into())
             } else if buffer.len() > limits.head {
                 Err(HEAD_TOO_LARGE.into())
@@ -310,8 +313,11 @@ fn finish(
         connection = field::strip_hop_by_hop(&mut headers);
     }
     let delimiter = framing.delimiter();
-    let upgrade = upgrade.filter(|_| {
-        connection.upgrade && version == Version::HTTP_11 && delimiter == Delimiter::None
+    let upgrade = upgrade.filter(|protocol: &http::HeaderValue| {
+        connection.upgrade
+            && version == Version::HTTP_11
+            && delimiter == Delimiter::None
+            && !offers_http2(protocol.as_bytes())
     });
     let upgrades = upgrade.is_some();
     if let Some(protocol) = upgrade {
@@ -341,6 +347,27 @@ fn finish(
         upgrade: upgrades,
         expects_continue,
     })
+}
+
+/// A tunnel of HTTP/2 would carry requests past every layer; clients that want HTTP/2 have it without asking.
+fn offers_http2(protocols: &[u8]) -> bool {
+    protocols
+        .split(|byte| *byte == b',')
+        .map(field::trim)
+        .any(|protocol| {
+            protocol.eq_ignore_ascii_case(b"h2c") || protocol.eq_ignore_ascii_case(b"h2")
+        })
+}
+
+/// Whether the first line is one of HTTP, of whichever version; otherwise it is not the version that is wrong with it.
+fn names_a_version(head: &[u8]) -> bool {
+    let line = head
+        .split(|byte| matches!(byte, b'\r' | b'\n'))
+        .find(|line| !line.is_empty());
+    let mut words = line.unwrap_or_default().split(|byte| *byte == b' ');
+    let version = words.nth(2).and_then(|word| word.strip_prefix(b"HTTP/"));
+    words.next().is_none()
+        && matches!(version, Some([major, b'.', minor]) if major.is_ascii_digit() && minor.is_ascii_digit())
 }
 
 /// A host and perhaps a port: nothing that could be read as user info, a path or a second field.
