@@ -220,21 +220,35 @@ pub mod event {
     /// The service has become not ready without being asked to stop.
     pub const SERVICE_NOT_READY: &str = "service.not_ready";
     /// A request to stop has arrived.
-    pub const SHUTDOWN_STARTED: &str = "shutdown.started";
-    /// The process has entered a phase of its shutdown.
-    pub const SHUTDOWN_PHASE: &str = "shutdown.phase";
+    pub const SHUTDOWN_SIGNAL: &str = "shutdown.signal";
+    /// The service is marked as not ready and still serves.
+    pub const SHUTDOWN_MARKED: &str = "shutdown.marked";
+    /// No request is in flight any more, or the time for them is over.
+    pub const SHUTDOWN_DRAINED: &str = "shutdown.drained";
     /// A hook has ended.
     pub const SHUTDOWN_HOOK: &str = "shutdown.hook";
+    /// The app has been stopped.
+    pub const SHUTDOWN_APP: &str = "shutdown.app";
     /// The summary of a shutdown.
-    pub const SHUTDOWN_FINISHED: &str = "shutdown.finished";
+    pub const SHUTDOWN_COMPLETE: &str = "shutdown.complete";
+    /// Background tasks were told to stop.
+    pub const TASKS_CANCELLED: &str = "shutdown.tasks_cancelled";
     /// An instance of the app was started.
     pub const APP_STARTED: &str = "app.started";
+    /// An instance of the app takes long to listen.
+    pub const APP_STARTING: &str = "app.starting";
     /// An instance of the app accepts requests.
     pub const APP_READY: &str = "app.ready";
     /// An instance of the app has ended.
     pub const APP_EXITED: &str = "app.exited";
     /// An instance of the app will be started again.
     pub const APP_RESTARTING: &str = "app.restarting";
+    /// An instance of the app could not be started.
+    pub const APP_NOT_STARTED: &str = "app.not_started";
+    /// The app listens, but not where it is expected to.
+    pub const APP_LISTENS_ELSEWHERE: &str = "app.listens_elsewhere";
+    /// The app has not begun to listen in time.
+    pub const APP_NEVER_LISTENED: &str = "app.never_listened";
     /// The app died too often.
     pub const APP_GAVE_UP: &str = "app.gave_up";
     /// A listener is open.

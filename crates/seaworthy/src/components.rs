@@ -72,8 +72,10 @@ pub struct State {
     pub roster: Roster,
     /// What probes are answered from.
     pub board: Board,
-    /// Where the app keeps idle connections no longer than this.
+    /// The app keeps idle connections no longer than this.
     pub keep_alive: Duration,
+    /// The app turns requests away beyond so many connections.
+    pub most_connections: Option<u32>,
     /// All metrics.
     pub registry: Arc<Registry>,
     /// The routes that everything counts by.
@@ -85,14 +87,16 @@ impl Components {
     pub fn build(config: &Config, state: State) -> Self {
         let threads = config.threads.map_or_else(cores, usize::from);
         let limits = &config.limits;
-        let routes: Vec<Option<&Route>> = std::iter::once(None).chain(config.routes.iter().map(Some)).collect();
-        let idle = config.app.idle_timeout.map_or_else(|| below(state.keep_alive), |idle| idle.0);
+        let routes: Vec<Option<&Route>> = std::iter::once(None)
+            .chain(config.routes.iter().map(Some))
+            .collect();
         Self {
             threads,
-            pool: upstream::Config { idle, park: config.app.startup.park.0, ..upstream::Config::default() },
+            pool: pool(config, &state, threads),
             identify: identify::Config {
                 // Checked when the configuration was; an entry that is none would simply not be trusted.
-                trusted: TrustedProxies::try_new(&config.listen.trusted_proxies).unwrap_or_default(),
+                trusted: TrustedProxies::try_new(&config.listen.trusted_proxies)
+                    .unwrap_or_default(),
                 request_id: config.request_id,
                 trace: config.traces.context,
                 routes: state.routes.clone(),
@@ -103,15 +107,26 @@ impl Components {
             },
             sizes: routes
                 .iter()
-                .map(|route| route.and_then(|route| route.max_body).unwrap_or(limits.max_body).get().map(|size| size.0))
+                .map(|route| {
+                    route
+                        .and_then(|route| route.max_body)
+                        .unwrap_or(limits.max_body)
+                        .get()
+                        .map(|size| size.0)
+                })
                 .collect(),
-            timeouts: routes.iter().map(|route| time_limits(config, *route)).collect(),
+            timeouts: routes
+                .iter()
+                .map(|route| time_limits(config, *route))
+                .collect(),
             public_views: views(config, Listener::Public),
             admin_views: views(config, Listener::Admin),
             board: state.board,
             registry: state.registry,
             metrics: config.metrics.enabled,
-            max_connections: usize::try_from(limits.max_connections).unwrap_or(usize::MAX).div_ceil(threads),
+            max_connections: usize::try_from(limits.max_connections)
+                .unwrap_or(usize::MAX)
+                .div_ceil(threads),
             limits: Limits {
                 head: usize::try_from(limits.max_header_bytes.0).unwrap_or(usize::MAX),
                 target: usize::try_from(limits.max_uri.0).unwrap_or(usize::MAX),
@@ -141,6 +156,23 @@ impl Components {
     }
 }
 
+fn pool(config: &Config, state: &State, threads: usize) -> upstream::Config {
+    let usual = upstream::Config::default();
+    let most = state.most_connections.map_or(usize::MAX, |most| {
+        usize::try_from(most).unwrap_or(usize::MAX)
+    });
+    upstream::Config {
+        idle: config
+            .app
+            .idle_timeout
+            .map_or_else(|| below(state.keep_alive), |idle| idle.0),
+        // Idle connections count against the app's own limit, so all workers together keep below it.
+        idle_connections: usual.idle_connections.min((most / threads).max(1)),
+        park: config.app.startup.park.0,
+        ..usual
+    }
+}
+
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
@@ -153,7 +185,11 @@ fn below(keep_alive: Duration) -> Duration {
 fn time_limits(config: &Config, route: Option<&Route>) -> timeout::Limits {
     let limits = &config.limits;
     let choose = |own: fn(&Route) -> Option<Bound<seaworthy_core::quantity::Duration>>, common| {
-        route.and_then(own).unwrap_or(common).get().map(|limit| limit.0)
+        route
+            .and_then(own)
+            .unwrap_or(common)
+            .get()
+            .map(|limit| limit.0)
     };
     let silence = choose(|route| route.stream_idle, limits.stream_idle);
     timeout::Limits {
@@ -179,16 +215,32 @@ fn views(config: &Config, listener: Listener) -> Vec<Entry> {
         ("/health/startup", View::Startup),
     ];
     if listener == Listener::Admin {
-        canonical.extend([("/health", View::Detailed), ("/health/detailed", View::Detailed), ("/health/summary", View::Summary)]);
+        canonical.extend([
+            ("/health", View::Detailed),
+            ("/health/detailed", View::Detailed),
+            ("/health/summary", View::Summary),
+        ]);
         if config.metrics.enabled {
             canonical.push(("/metrics", View::Metrics));
         }
     }
     for (path, view) in canonical {
-        let mapped = config.endpoints.iter().any(|endpoint| endpoint.listen == listener && endpoint.path == path);
+        let mapped = config
+            .endpoints
+            .iter()
+            .any(|endpoint| endpoint.listen == listener && endpoint.path == path);
         if !mapped {
-            let answers = if view == View::Metrics { Answers::Merge } else { Answers::Own };
-            entries.push(Entry { path: path.to_owned(), view, loopback_only: false, answers });
+            let answers = if view == View::Metrics {
+                Answers::Merge
+            } else {
+                Answers::Own
+            };
+            entries.push(Entry {
+                path: path.to_owned(),
+                view,
+                loopback_only: false,
+                answers,
+            });
         }
     }
     entries
@@ -206,6 +258,10 @@ fn entry(endpoint: &Endpoint) -> Entry {
             endpoints::View::Metrics => View::Metrics,
         },
         loopback_only: endpoint.allow.contains(&Allow::Loopback),
-        answers: if endpoint.mode() == Mode::Merge { Answers::Merge } else { Answers::Own },
+        answers: if endpoint.mode() == Mode::Merge {
+            Answers::Merge
+        } else {
+            Answers::Own
+        },
     }
 }

@@ -21,7 +21,9 @@ use crate::components::Components;
 use crate::views::{MergeLayer, Table};
 
 /// The body of whatever comes back.
-pub type Body = ObservedBody<ResponseBody<DrainBody<TimedBody<UpstreamBody<Limited<RequestBody>>, SweepTimer>>>>;
+pub type Body = ObservedBody<
+    ResponseBody<DrainBody<TimedBody<UpstreamBody<Limited<RequestBody>>, SweepTimer>>>,
+>;
 
 /// One worker's stack over one set of components.
 pub fn build(
@@ -31,7 +33,9 @@ pub fn build(
     timer: SweepTimer,
     observer: Option<Rc<dyn Observer>>,
     views: Rc<Table>,
-) -> impl Service<Request<RequestBody>, Response = Response<Body>, Error = Infallible, Future: 'static> + Clone + 'static {
+) -> impl Service<Request<RequestBody>, Response = Response<Body>, Error = Infallible, Future: 'static>
++ Clone
++ 'static {
     ServiceBuilder::new()
         // Everything below speaks of the client, the request and its route by these names.
         .layer(IdentifyLayer::new(components.identify.clone()))
@@ -48,6 +52,9 @@ pub fn build(
         // A body that is too large costs the app nothing.
         .layer(LimitSizeLayer::new(components.sizes.as_slice().into()))
         // The clocks cover waiting for a starting app as well as the app's own time.
-        .layer(TimeoutLayer::new(components.timeouts.as_slice().into(), timer))
+        .layer(TimeoutLayer::new(
+            components.timeouts.as_slice().into(),
+            timer,
+        ))
         .service(upstream)
 }

@@ -21,9 +21,16 @@ pub fn router(admin: Admin, over_tcp: bool) -> Router {
         .route("/-/stop", post(stop))
         .route("/-/prestop", get(state).post(prestop))
         .fallback(views)
-        .layer(middleware::from_fn_with_state(admin.clone(), guard::authorized))
+        .layer(middleware::from_fn_with_state(
+            admin.clone(),
+            guard::authorized,
+        ))
         .with_state(admin);
-    if over_tcp { router.layer(middleware::from_fn(guard::local_host)) } else { router }
+    if over_tcp {
+        router.layer(middleware::from_fn(guard::local_host))
+    } else {
+        router
+    }
 }
 
 async fn status(State(admin): State<Admin>) -> Json<Status> {

@@ -12,20 +12,37 @@ use super::Admin;
 
 /// Refuses requests that were addressed to another machine: a browser that was led here by a foreign name.
 pub(super) async fn local_host(request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let origin = request.headers().get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("?"));
+    let host = request
+        .headers()
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or_default();
+    let origin = request
+        .headers()
+        .get(header::ORIGIN)
+        .map(|origin| origin.to_str().unwrap_or("?"));
     let foreign = |origin: &str| !origin.strip_prefix("http://").is_some_and(is_local);
     if !is_local(host) || origin.is_some_and(foreign) {
-        return refuse(Error::new(&catalogue::FORBIDDEN).with("reason", "the Host or Origin is not this machine"));
+        return refuse(
+            Error::new(&catalogue::FORBIDDEN)
+                .with("reason", "the Host or Origin is not this machine"),
+        );
     }
     next.run(request).await
 }
 
 /// Refuses changes without the token.
-pub(super) async fn authorized(State(admin): State<Admin>, request: Request, next: Next) -> Response {
+pub(super) async fn authorized(
+    State(admin): State<Admin>,
+    request: Request,
+    next: Next,
+) -> Response {
     let reads = request.method() == Method::GET || request.method() == Method::HEAD;
     if !reads && !has_token(request.headers(), &admin.token) {
-        return refuse(Error::new(&catalogue::UNAUTHORIZED).with("reason", "changes need `Authorization: Bearer` and the token of the instance file"));
+        return refuse(Error::new(&catalogue::UNAUTHORIZED).with(
+            "reason",
+            "changes need `Authorization: Bearer` and the token of the instance file",
+        ));
     }
     next.run(request).await
 }
@@ -36,7 +53,10 @@ fn is_local(host: &str) -> bool {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => host.rsplit_once(':').map_or(host, |(name, _)| name),
     };
-    name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    name.eq_ignore_ascii_case("localhost")
+        || name
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Compares in constant time, so that the time of an answer tells nothing about the token.
@@ -45,13 +65,17 @@ fn has_token(headers: &HeaderMap, token: &str) -> bool {
         .get(header::AUTHORIZATION)
         .and_then(|value| value.as_bytes().strip_prefix(b"Bearer "))
         .unwrap_or_default();
-    let differences = given.iter().zip(token.as_bytes()).fold(0, |sum, (left, right)| sum | (left ^ right));
+    let differences = given
+        .iter()
+        .zip(token.as_bytes())
+        .fold(0, |sum, (left, right)| sum | (left ^ right));
     given.len() == token.len() && differences == 0
 }
 
 pub(super) fn refuse(error: Error) -> Response {
     let response = Format::Envelope.render(&error, None);
-    let status = StatusCode::from_u16(error.kind().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status =
+        StatusCode::from_u16(error.kind().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, response.headers().clone(), response.into_body()).into_response()
 }
 
@@ -61,10 +85,23 @@ mod tests {
 
     #[test]
     fn only_this_machine_is_local() {
-        for host in ["127.0.0.1:9900", "localhost:9900", "LOCALHOST", "[::1]:9900", "127.1.2.3"] {
+        for host in [
+            "127.0.0.1:9900",
+            "localhost:9900",
+            "LOCALHOST",
+            "[::1]:9900",
+            "127.1.2.3",
+        ] {
             assert!(is_local(host), "{host}");
         }
-        for host in ["127.evil.com", "evil.com:9900", "", "127.0.0.1.evil.com", "0.0.0.0", "[::2]"] {
+        for host in [
+            "127.evil.com",
+            "evil.com:9900",
+            "",
+            "127.0.0.1.evil.com",
+            "0.0.0.0",
+            "[::2]",
+        ] {
             assert!(!is_local(host), "{host}");
         }
     }
@@ -77,7 +114,13 @@ mod tests {
             has_token(&headers, "secret")
         };
         assert!(with("Bearer secret"));
-        for bad in ["Bearer secre", "Bearer secrett", "Bearer ", "secret", "Bearer Secret"] {
+        for bad in [
+            "Bearer secre",
+            "Bearer secrett",
+            "Bearer ",
+            "secret",
+            "Bearer Secret",
+        ] {
             assert!(!with(bad), "{bad}");
         }
         assert!(!has_token(&HeaderMap::new(), "secret"));

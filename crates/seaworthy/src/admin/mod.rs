@@ -42,6 +42,8 @@ pub struct Admin {
     pub status: Arc<dyn Fn() -> Status + Send + Sync>,
     /// Requests to whoever runs the service.
     pub requests: mpsc::Sender<Request>,
+    /// The app, for views that carry its part.
+    pub roster: seaworthy_http::upstream::Roster,
 }
 
 impl std::fmt::Debug for Admin {

@@ -118,6 +118,20 @@ pub enum Signal {
     Winch,
 }
 
+impl From<Signal> for seaworthy_lifecycle::signals::Name {
+    fn from(signal: Signal) -> Self {
+        match signal {
+            Signal::Hup => Self::HUP,
+            Signal::Int => Self::INT,
+            Signal::Quit => Self::QUIT,
+            Signal::Term => Self::TERM,
+            Signal::Usr1 => Self::USR1,
+            Signal::Usr2 => Self::USR2,
+            Signal::Winch => Self::WINCH,
+        }
+    }
+}
+
 pub(super) fn validate(app: &App, findings: &mut Findings) {
     if app.command.as_ref().is_some_and(Command::is_empty) {
         findings

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use seaworthy_config::Findings;
 use seaworthy_core::budget::{Budget, Wishes};
 use seaworthy_core::quantity::Duration;
+pub use seaworthy_lifecycle::signals::SecondInterrupt;
 use serde::{Deserialize, Serialize};
 
 /// How the service stops. The user gives the grace period; what is not set of the phases is derived from it.
@@ -66,16 +67,6 @@ impl Shutdown {
 
 /// The propagation where something routes by readiness, when none is set.
 pub const USUAL_PROPAGATION: Duration = Duration::from_secs(5);
-
-/// What a second Ctrl+C does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum SecondInterrupt {
-    /// Goes on to the next phase at once.
-    Hurry,
-    /// Nothing.
-    Ignore,
-}
 
 /// One thing to do when the service stops: exactly one of `exec`, `http` and `remove_tree`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -27,10 +27,19 @@ pub(super) struct Balance {
 /// Makes the parts of `workers` workers, each with the door that others hand connections through.
 pub(super) fn between(workers: usize) -> Vec<(Balance, mpsc::Receiver<Handed>)> {
     let open: Arc<[AtomicUsize]> = (0..workers).map(|_| AtomicUsize::new(0)).collect();
-    let (doors, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::channel(IN_FLIGHT)).unzip();
+    let (doors, receivers): (Vec<_>, Vec<_>) =
+        (0..workers).map(|_| mpsc::channel(IN_FLIGHT)).unzip();
     let doors: Arc<[mpsc::Sender<Handed>]> = doors.into();
-    let part = |own| Balance { own, open: open.clone(), doors: doors.clone() };
-    receivers.into_iter().enumerate().map(|(own, receiver)| (part(own), receiver)).collect()
+    let part = |own| Balance {
+        own,
+        open: open.clone(),
+        doors: doors.clone(),
+    };
+    receivers
+        .into_iter()
+        .enumerate()
+        .map(|(own, receiver)| (part(own), receiver))
+        .collect()
 }
 
 impl Balance {
@@ -62,7 +71,9 @@ impl Balance {
     pub(super) fn hand(&self, worker: usize, connection: Handed) -> Option<Handed> {
         match self.doors[worker].try_send(connection) {
             Ok(()) => None,
-            Err(mpsc::error::TrySendError::Full(back) | mpsc::error::TrySendError::Closed(back)) => {
+            Err(
+                mpsc::error::TrySendError::Full(back) | mpsc::error::TrySendError::Closed(back),
+            ) => {
                 self.open[worker].fetch_sub(1, Ordering::Relaxed);
                 self.open[self.own].fetch_add(1, Ordering::Relaxed);
                 Some(back)

@@ -12,13 +12,17 @@ const BACKLOG: i32 = 4096;
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// Somebody else listens there.
-    #[error("{address} is taken by another process: end it, or choose another address with --listen (`ss -ltnp` shows who it is)")]
+    #[error(
+        "{address} is taken by another process: end it, or choose another address with --listen (`ss -ltnp` shows who it is)"
+    )]
     Taken {
         /// The address.
         address: SocketAddr,
     },
     /// The port is privileged.
-    #[error("{address} is not allowed to this user: choose a port above 1023, or grant CAP_NET_BIND_SERVICE")]
+    #[error(
+        "{address} is not allowed to this user: choose a port above 1023, or grant CAP_NET_BIND_SERVICE"
+    )]
     Forbidden {
         /// The address.
         address: SocketAddr,
@@ -64,6 +68,11 @@ mod tests {
         let first = bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
         let address = first.local_addr().expect("bound");
         let error = bind(address).expect_err("taken");
-        assert!(error.to_string().starts_with(&format!("{address} is taken")), "{error}");
+        assert!(
+            error
+                .to_string()
+                .starts_with(&format!("{address} is taken")),
+            "{error}"
+        );
     }
 }

@@ -3,8 +3,8 @@
 //! The public port is bound once, exclusively, before anything else happens, and is not closed until the last drained
 //! request is out. Each worker is a thread with a runtime of its own that accepts from that one socket.
 
-mod bind;
 mod balance;
+mod bind;
 mod observer;
 pub mod public;
 pub mod tls;

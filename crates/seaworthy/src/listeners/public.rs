@@ -28,11 +28,17 @@ impl Public {
     ///
     /// # Errors
     /// When the system refuses a thread or a second handle of the socket.
-    pub fn start(components: &Arc<Components>, listener: &TcpListener, tls: Option<&Acceptor>, access: Option<&Writer>) -> io::Result<Self> {
+    pub fn start(
+        components: &Arc<Components>,
+        listener: &TcpListener,
+        tls: Option<&Acceptor>,
+        access: Option<&Writer>,
+    ) -> io::Result<Self> {
         let (closing, closed) = watch::channel(false);
         let mut drains = Vec::new();
         let mut threads = Vec::new();
-        for (index, (balance, door)) in balance::between(components.threads).into_iter().enumerate() {
+        for (index, (balance, door)) in balance::between(components.threads).into_iter().enumerate()
+        {
             let drain = Drain::default();
             drains.push(drain.clone());
             let parts = worker::Parts {
@@ -45,9 +51,17 @@ impl Public {
                 tls: tls.cloned(),
                 lines: access.map(Writer::worker),
             };
-            threads.push(thread::Builder::new().name(format!("worker-{index}")).spawn(move || worker::run(parts))?);
+            threads.push(
+                thread::Builder::new()
+                    .name(format!("worker-{index}"))
+                    .spawn(move || worker::run(parts))?,
+            );
         }
-        Ok(Self { drains, threads, closing })
+        Ok(Self {
+            drains,
+            threads,
+            closing,
+        })
     }
 
     /// Moves every worker on to `phase`.

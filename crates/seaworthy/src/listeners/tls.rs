@@ -60,18 +60,35 @@ impl Files {
     /// # Errors
     /// When they cannot be used.
     pub fn load(&self) -> Result<(Arc<ServerConfig>, Seen), TlsError> {
-        let seen = Seen { cert: read(&self.cert)?, key: read(&self.key)? };
-        let pem = |path: &Path, what, reason: String| TlsError::Pem { path: path.to_owned(), what, reason };
+        let seen = Seen {
+            cert: read(&self.cert)?,
+            key: read(&self.key)?,
+        };
+        let pem = |path: &Path, what, reason: String| TlsError::Pem {
+            path: path.to_owned(),
+            what,
+            reason,
+        };
         let chain: Vec<_> = CertificateDer::pem_slice_iter(&seen.cert)
             .collect::<Result<_, _>>()
             .map_err(|error| pem(&self.cert, "certificate", error.to_string()))?;
         if chain.is_empty() {
-            return Err(pem(&self.cert, "certificate", "there is none in it".to_owned()));
+            return Err(pem(
+                &self.cert,
+                "certificate",
+                "there is none in it".to_owned(),
+            ));
         }
         let key = PrivateKeyDer::from_pem_slice(&seen.key)
             .map_err(|error| pem(&self.key, "private key", error.to_string()))?;
-        let mut config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
-        config.alpn_protocols = if self.http2 { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { vec![b"http/1.1".to_vec()] };
+        let mut config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(chain, key)?;
+        config.alpn_protocols = if self.http2 {
+            vec![b"h2".to_vec(), b"http/1.1".to_vec()]
+        } else {
+            vec![b"http/1.1".to_vec()]
+        };
         Ok((Arc::new(config), seen))
     }
 }
@@ -91,7 +108,10 @@ impl std::fmt::Debug for Seen {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source })
+    fs::read(path).map_err(|source| TlsError::Read {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Accepts TLS with the newest certificate. Clones share it.

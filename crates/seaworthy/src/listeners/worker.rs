@@ -54,17 +54,36 @@ pub(super) fn run(parts: Parts) -> io::Result<()> {
 }
 
 async fn serve(parts: Parts) -> io::Result<()> {
-    let Parts { components, listener, balance, mut door, drain, mut closing, tls, lines } = parts;
+    let Parts {
+        components,
+        listener,
+        balance,
+        mut door,
+        drain,
+        mut closing,
+        tls,
+        lines,
+    } = parts;
     let timer = SweepTimer::default();
     spawn_local(timer.clone().drive());
-    let upstream = Upstream::new(&components.roster, components.pool.clone(), timer.clone(), "seaworthy");
+    let upstream = Upstream::new(
+        &components.roster,
+        components.pool.clone(),
+        timer.clone(),
+        "seaworthy",
+    );
     let telemetry = Rc::new(Telemetry {
         metrics: components.metrics.then(|| components.registry.worker()),
         lines,
     });
     spawn_local(housekeeping(upstream.clone(), telemetry.clone()));
     let observer: Rc<dyn Observer> = telemetry.clone();
-    let table = Table::new(components.public_views.clone(), components.board.clone(), components.registry.clone()).merging();
+    let table = Table::new(
+        components.public_views.clone(),
+        components.board.clone(),
+        components.registry.clone(),
+    )
+    .merging();
     let stack = stack::build(
         &components,
         upstream,
@@ -74,7 +93,11 @@ async fn serve(parts: Parts) -> io::Result<()> {
         Rc::new(table),
     );
     let edge = Rc::new(components.edge(timer, drain.clone(), observer));
-    let connections = Rc::new(Connections { balance, open: Cell::new(0), all_closed: Notify::new() });
+    let connections = Rc::new(Connections {
+        balance,
+        open: Cell::new(0),
+        all_closed: Notify::new(),
+    });
     let admit = |connection: Handed| {
         let guard = connections.clone().enter();
         let (stack, edge, tls) = (stack.clone(), edge.clone(), tls.clone());
@@ -141,7 +164,9 @@ fn place(
     most: usize,
     admit: &impl Fn(Handed),
 ) {
-    let Ok(stream) = stream.into_std() else { return };
+    let Ok(stream) = stream.into_std() else {
+        return;
+    };
     if connections.open.get() >= most {
         // Dropping it is an answer the client's balancer understands; keeping it would be none.
         return;
@@ -162,13 +187,20 @@ fn prepare(stream: &std::net::TcpStream) {
 }
 
 fn is_exhausted(error: &io::Error) -> bool {
-    let code = error.raw_os_error().and_then(|code| u32::try_from(code).ok());
+    let code = error
+        .raw_os_error()
+        .and_then(|code| u32::try_from(code).ok());
     // EMFILE, ENFILE, ENOBUFS and ENOMEM: nothing about this connection, everything about the process.
     matches!(code, Some(24 | 23 | 105 | 12))
 }
 
-async fn converse<S>(stream: TcpStream, address: SocketAddr, edge: Rc<Edge>, stack: S, tls: Option<Acceptor>)
-where
+async fn converse<S>(
+    stream: TcpStream,
+    address: SocketAddr,
+    edge: Rc<Edge>,
+    stack: S,
+    tls: Option<Acceptor>,
+) where
     S: tower::Service<
             http::Request<seaworthy_http::body::RequestBody>,
             Response = http::Response<stack::Body>,
@@ -177,7 +209,10 @@ where
         > + Clone
         + 'static,
 {
-    let peer = Peer { address: Some(address), secure: tls.is_some() };
+    let peer = Peer {
+        address: Some(address),
+        secure: tls.is_some(),
+    };
     match tls {
         None => edge::serve(stream, peer, edge, stack).await,
         Some(tls) => {

@@ -1,77 +1,332 @@
-//! Builds everything in its order, and takes it apart again.
+//! Builds everything in its order, serves, and takes it apart again.
 
-use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use seaworthy_config::Loaded;
+use seaworthy_core::address::Address;
+use seaworthy_core::budget::Budget;
+use seaworthy_core::names::metric;
 use seaworthy_core::route::RouteTable;
-use seaworthy_health::{Board, Gate, Snapshot};
-use seaworthy_http::drain::Phase;
 use seaworthy_http::upstream::Roster;
+use seaworthy_lifecycle::journal::Journal;
+use seaworthy_lifecycle::reap::Reaper;
+use seaworthy_lifecycle::signals::Signals;
+use seaworthy_lifecycle::supervise::{Settings, Supervisor};
 use seaworthy_telemetry::access::{self, Writer};
 use seaworthy_telemetry::log;
 use seaworthy_telemetry::metrics::Registry;
+use tokio::sync::mpsc;
 
+use super::announce::{self, Facts};
+use super::app::App;
+use super::control::{Control, Outcome};
+use super::face::Face;
 use super::plane::Plane;
+use super::{budget, state_dir};
+use crate::admin::{self, Admin};
+use crate::cli::Failure;
 use crate::components::{Components, State};
-use crate::config::Config;
+use crate::config::listen::{Admin as AdminAddress, Bind};
+use crate::config::{Config, Options};
+use crate::instance::{Instance, Status, new_token, status};
 use crate::listeners;
 use crate::listeners::tls::Files;
+use crate::views::Table;
+
+/// Where Seaworthy listens when nothing says otherwise.
+const USUAL: ([u8; 4], u16) = ([0, 0, 0, 0], 8000);
+/// What an app is taken to keep idle connections for when it is not Seaworthy that starts it.
+const REMOTE_KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// See [`super::execute`].
-pub(super) async fn run(loaded: Loaded<Config>, env: BTreeMap<String, String>) -> anyhow::Result<u8> {
+pub(super) async fn run(loaded: Loaded<Config>, options: Options) -> anyhow::Result<u8> {
+    let began = Instant::now();
+    let signals = Signals::install().context("cannot install signal handlers")?;
+    let admin_is_set = loaded.is_set("listen.admin");
     let config = loaded.value;
-    let name = config.service.name.clone();
-    log::init(&config.log, &name).context("logging")?;
-    let wished = config.listen.public.map_or_else(|| from_port(&env), |bind| bind.0);
-    let listener = listeners::bind(wished)?;
-    let routes = Arc::new(RouteTable::try_new(config.routes.iter().map(|route| route.pattern.as_str()))?);
-    let registry = Registry::new(routes.templates());
-    let connect = config.app.connect.clone().context("app.connect")?;
-    let board = Board::new(Snapshot {
-        service: name.clone(),
-        version: config.service.version.clone(),
-        state: "running",
-        gate: Gate::Open,
-        started: true,
-        started_at: SystemTime::now(),
-        startup_ms: None,
-        instances: Vec::new(),
-    });
-    let state = State {
-        roster: Roster::remote(connect),
-        board: board.clone(),
-        keep_alive: Duration::from_secs(5),
-        registry: registry.clone(),
-        routes: routes.clone(),
-    };
-    let access = config.log.access.then(|| {
-        Writer::try_new(&access::Config { format: config.log.format, service: name.clone(), routes: routes.templates().to_vec() })
-    });
-    let components = Arc::new(Components::build(&config, state));
-    let files = config.listen.tls.as_ref().map(|tls| Files { cert: tls.cert.clone(), key: tls.key.clone(), http2: config.listen.http2 });
-    let mut plane = Plane::start(&components, listener, files, access.transpose()?)?;
-    tracing::info!(event = "listener.opened", address = %plane.address);
-    let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        _ = term.recv() => {}
-        result = tokio::signal::ctrl_c() => result?,
+    log::init(&config.log, &config.service.name).context("logging")?;
+    phase("config");
+    phase("signals");
+    let budget = budget::derive(&config, &options.env)?;
+    let folder = state_dir::take(&config, &options)?;
+    let app = App::recognise(&config, &options.env, &folder)?;
+    if app.is_none() && config.app.connect.is_none() {
+        return Err(Failure::usage(NOTHING_TO_RUN).into());
     }
-    plane.public.advance(Phase::Draining);
-    while plane.public.inside() > 0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    plane.public.close();
-    plane.public.advance(Phase::Cut);
-    plane.workers_ended().await;
-    plane.flush()?;
-    Ok(0)
+    let wished = config
+        .listen
+        .public
+        .or_else(|| app.as_ref().and_then(App::public).map(Bind));
+    let listener = listeners::bind(
+        wished
+            .or_else(|| from_port(&options))
+            .map_or(USUAL.into(), |bind| bind.0),
+    )
+    .map_err(|error| Failure::usage(error.to_string()))?;
+    phase("handlers");
+    let mut parts = Parts::build(config, &app, began)?;
+    parts.plane = Some(parts.start_plane(listener)?);
+    let control = parts
+        .serve(app, folder, budget, admin_is_set, signals)
+        .await?;
+    let outcome = control.run().await;
+    Ok(match outcome {
+        Outcome::AppEnded(code) | Outcome::Stopped(code) => code,
+    })
 }
 
-fn from_port(env: &BTreeMap<String, String>) -> SocketAddr {
-    let port = env.get("PORT").and_then(|port| port.parse().ok()).unwrap_or(8000);
-    SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))
+const NOTHING_TO_RUN: &str = "there is nothing to run: write the command after `--`, as in `seaworthy run -- uvicorn app:app`, \
+     or set app.command or app.connect in seaworthy.yaml";
+
+fn phase(name: &str) {
+    tracing::info!(event = "startup.phase", phase = name, "starting: {name}");
+}
+
+fn from_port(options: &Options) -> Option<Bind> {
+    let port = options.env.get("PORT")?.parse().ok()?;
+    Some(Bind((USUAL.0, port).into()))
+}
+
+/// Everything that is built before anything is started.
+struct Parts {
+    config: Config,
+    registry: Arc<Registry>,
+    routes: Arc<RouteTable>,
+    components: Arc<Components>,
+    face: Face,
+    changes: Vec<String>,
+    server: Option<(&'static str, Address)>,
+    plane: Option<Plane>,
+}
+
+impl Parts {
+    fn build(config: Config, app: &Option<App>, began: Instant) -> anyhow::Result<Self> {
+        let routes = Arc::new(RouteTable::try_new(
+            config.routes.iter().map(|route| route.pattern.as_str()),
+        )?);
+        let registry = Registry::new(routes.templates());
+        // The first start's plan says what holds for all: server, changes, keep-alive.
+        let plan = app
+            .as_ref()
+            .map(App::announce)
+            .transpose()
+            .context("cannot find a port for the app")?;
+        let roster = match (&plan, &config.app.connect) {
+            (None, Some(remote)) => Roster::remote(remote.clone()),
+            _ => Roster::supervised(),
+        };
+        let face = Face::new(&config.service, roster.clone(), &registry, began);
+        let state = State {
+            roster,
+            board: face.board().clone(),
+            keep_alive: plan
+                .as_ref()
+                .map_or(REMOTE_KEEP_ALIVE, |plan| plan.keep_alive),
+            most_connections: plan.as_ref().and_then(|plan| plan.max_connections),
+            registry: registry.clone(),
+            routes: routes.clone(),
+        };
+        let components = Arc::new(Components::build(&config, state));
+        let changes = plan
+            .iter()
+            .flat_map(|plan| &plan.changes)
+            .map(|change| change.as_str().to_owned())
+            .collect();
+        let server = plan.map(|plan| (plan.server, plan.address));
+        Ok(Self {
+            config,
+            registry,
+            routes,
+            components,
+            face,
+            changes,
+            server,
+            plane: None,
+        })
+    }
+
+    fn start_plane(&self, listener: std::net::TcpListener) -> anyhow::Result<Plane> {
+        let access = self.config.log.access.then(|| {
+            Writer::try_new(&access::Config {
+                format: self.config.log.format,
+                service: self.config.service.name.clone(),
+                routes: self.routes.templates().to_vec(),
+            })
+        });
+        let access = access.transpose().context("cannot start the access log")?;
+        if let Some(writer) = &access {
+            let dropped = writer.dropped_reader();
+            // Counters are exact in a float up to 2^53 lines.
+            #[allow(clippy::cast_precision_loss)]
+            self.registry
+                .read(&metric::ACCESS_LINES_DROPPED, &[], move || dropped() as f64);
+        }
+        let http2 = self.config.listen.http2;
+        let files = self.config.listen.tls.as_ref().map(|tls| Files {
+            cert: tls.cert.clone(),
+            key: tls.key.clone(),
+            http2,
+        });
+        Plane::start(&self.components, listener, files, access)
+            .map_err(|error| Failure::usage(format!("{error:#}")).into())
+    }
+
+    /// Starts the admin listener and the app, says so, and hands everything to the one who runs it.
+    async fn serve(
+        mut self,
+        app: Option<App>,
+        folder: PathBuf,
+        budget: Budget,
+        admin_is_set: bool,
+        mut signals: Signals,
+    ) -> anyhow::Result<Control> {
+        let plane = self.plane.take().expect("started before");
+        let (requests, incoming) = mpsc::channel(16);
+        let instance = self
+            .admin(&plane, requests, &budget, &folder, admin_is_set)
+            .await?;
+        let reaper = Reaper::start(true).context("cannot watch child processes")?;
+        let journal = Journal::new();
+        self.announce(&plane, &instance, &budget)?;
+        signals.second_interrupt(self.config.shutdown.second_interrupt);
+        signals
+            .forward(&forwarded(&self.config))
+            .context("app.forward_signals")?;
+        phase("app");
+        let supervisor = app.map(|app| self.supervise(app, &reaper, &journal, &plane));
+        match &supervisor {
+            Some(supervisor) => {
+                tokio::spawn(self.face.clone().follow(supervisor.states()));
+            }
+            None => self.face.remote_ready(),
+        }
+        Ok(Control {
+            config: self.config,
+            registry: self.registry,
+            face: self.face,
+            plane,
+            supervisor,
+            reaper,
+            journal,
+            signals,
+            incoming,
+            budget,
+            instance,
+            folder,
+        })
+    }
+
+    fn supervise(&self, app: App, reaper: &Reaper, journal: &Journal, plane: &Plane) -> Supervisor {
+        let settings = Settings {
+            instances: usize::from(self.config.app.instances),
+            rules: (&self.config.app.restart).into(),
+            startup_timeout: self.config.app.startup.timeout.0,
+            public: Some(plane.address),
+        };
+        Supervisor::start(settings, reaper, journal, move |instance, generation| {
+            app.launch(instance, generation)
+        })
+    }
+
+    async fn admin(
+        &self,
+        plane: &Plane,
+        requests: mpsc::Sender<admin::Request>,
+        budget: &Budget,
+        folder: &Path,
+        admin_is_set: bool,
+    ) -> anyhow::Result<Instance> {
+        let token: Arc<str> = new_token()
+            .context("no random numbers for the admin token")?
+            .into();
+        let mut address = None;
+        if let AdminAddress::At(wished) = &self.config.listen.admin {
+            let listener = admin::Listener::bind(wished, !admin_is_set).await.map_err(|error| {
+                Failure::usage(format!("cannot listen on {wished} for the admin API: {error}; choose another address with --admin, or `--admin off`"))
+            })?;
+            address = Some(listener.address()?);
+            let views = Table::new(
+                self.components.admin_views.clone(),
+                self.face.board().clone(),
+                self.registry.clone(),
+            );
+            let admin = Admin {
+                token: token.clone(),
+                views: Arc::new(views),
+                board: self.face.board().clone(),
+                status: self.status(budget),
+                requests,
+                roster: self.face.roster().clone(),
+            };
+            tokio::spawn(listener.serve(admin));
+        }
+        let instance = Instance {
+            pid: std::process::id(),
+            public: plane.address.to_string(),
+            admin: address.map(|address| address.to_string()),
+            token: token.to_string(),
+            started_at: jiff::Timestamp::now()
+                .strftime("%Y-%m-%dT%H:%M:%SZ")
+                .to_string(),
+        };
+        if let Err(error) = instance.write(folder) {
+            tracing::warn!(event = "config.warning", %error, folder = %folder.display(), "`seaworthy status` and `stop` will not find this instance; set state_dir to a folder that can be written");
+        }
+        Ok(instance)
+    }
+
+    fn status(&self, budget: &Budget) -> Arc<dyn Fn() -> Status + Send + Sync> {
+        let (face, registry, began) = (self.face.clone(), self.registry.clone(), Instant::now());
+        let words = budget::words(budget);
+        Arc::new(move || {
+            let snapshot = face.board().snapshot();
+            Status {
+                state: snapshot.state.to_owned(),
+                verdict: snapshot.word().to_owned(),
+                pid: std::process::id(),
+                uptime_s: began.elapsed().as_secs(),
+                app: status::App {
+                    instances: face.instances(),
+                },
+                inflight: registry.in_progress(),
+                shutdown: serde_json::json!({"budget": words}),
+            }
+        })
+    }
+
+    fn announce(&self, plane: &Plane, instance: &Instance, budget: &Budget) -> anyhow::Result<()> {
+        let admin: Option<Address> = instance.admin.as_deref().map(str::parse).transpose()?;
+        let moved = matches!((&admin, &self.config.listen.admin), (Some(got), AdminAddress::At(wished)) if got != wished);
+        announce::announce(
+            &Facts {
+                app: self.server.as_ref().map(|(name, address)| (*name, address)),
+                remote: self
+                    .config
+                    .app
+                    .connect
+                    .as_ref()
+                    .filter(|_| self.server.is_none()),
+                changes: &self.changes,
+                public: plane.address,
+                secure: self.config.listen.tls.is_some(),
+                admin: admin.as_ref(),
+                admin_moved: moved,
+                budget: &budget::words(budget),
+            },
+            self.config.log.format.is_json(),
+        );
+        Ok(())
+    }
+}
+
+fn forwarded(config: &Config) -> Vec<seaworthy_lifecycle::signals::Name> {
+    config
+        .app
+        .forward_signals
+        .iter()
+        .map(|signal| (*signal).into())
+        .collect()
 }

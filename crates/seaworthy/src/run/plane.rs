@@ -24,7 +24,12 @@ pub(super) struct Plane {
 
 impl Plane {
     /// Starts the workers.
-    pub(super) fn start(components: &Arc<Components>, listener: TcpListener, files: Option<Files>, access: Option<Writer>) -> anyhow::Result<Self> {
+    pub(super) fn start(
+        components: &Arc<Components>,
+        listener: TcpListener,
+        files: Option<Files>,
+        access: Option<Writer>,
+    ) -> anyhow::Result<Self> {
         let address = listener.local_addr()?;
         let acceptor = match files {
             None => None,
@@ -36,7 +41,11 @@ impl Plane {
             }
         };
         let public = Public::start(components, &listener, acceptor.as_ref(), access.as_ref())?;
-        Ok(Self { public, address, access })
+        Ok(Self {
+            public,
+            address,
+            access,
+        })
     }
 
     /// Waits until every worker has ended.
@@ -49,6 +58,10 @@ impl Plane {
     /// Writes the access lines that wait.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         let complete = self.access.take().is_none_or(Writer::close);
-        if complete { Ok(()) } else { Err(io::ErrorKind::TimedOut.into()) }
+        if complete {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::TimedOut.into())
+        }
     }
 }

@@ -42,7 +42,10 @@ impl<S> Layer<S> for MergeLayer {
     type Service = Merge<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Merge { inner, table: self.0.clone() }
+        Merge {
+            inner,
+            table: self.0.clone(),
+        }
     }
 }
 
@@ -69,17 +72,28 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let merged = self.table.merged(request.method(), request.uri().path()).map(|entry| entry.view);
+        let merged = self
+            .table
+            .merged(request.method(), request.uri().path())
+            .map(|entry| entry.view);
         let future = self.inner.call(request);
-        let Some(view) = merged else { return ResponseFuture { state: State::App { future } } };
+        let Some(view) = merged else {
+            return ResponseFuture {
+                state: State::App { future },
+            };
+        };
         let table = self.table.clone();
         let future = Box::pin(async move {
-            let part = tokio::time::timeout(PATIENCE, collect(future)).await.unwrap_or(None);
+            let part = tokio::time::timeout(PATIENCE, collect(future))
+                .await
+                .unwrap_or(None);
             let mut answer = table.show(view, None).map(|own| merge(view, &own, part));
             answer.extensions_mut().insert(Viewed);
             answer.map(R::from)
         });
-        ResponseFuture { state: State::Merged { future } }
+        ResponseFuture {
+            state: State::Merged { future },
+        }
     }
 }
 
@@ -128,7 +142,11 @@ where
 {
     let Ok(response) = future.await;
     let (parts, body) = response.into_parts();
-    let body = Limited::new(Box::pin(body), LARGEST).collect().await.ok()?.to_bytes();
+    let body = Limited::new(Box::pin(body), LARGEST)
+        .collect()
+        .await
+        .ok()?
+        .to_bytes();
     Some((parts.status.as_u16(), body))
 }
 
@@ -154,9 +172,14 @@ fn merge_document(own: &Bytes, part: Option<(u16, Bytes)>) -> Option<Bytes> {
                     .unwrap_or_else(|_| String::from_utf8_lossy(&body).into_owned().into()),
             },
         }),
-        None => json!({"name": "upstream", "status": "unhealthy", "message": "no answer", "critical": false}),
+        None => {
+            json!({"name": "upstream", "status": "unhealthy", "message": "no answer", "critical": false})
+        }
     };
-    let components = document.as_object_mut()?.entry("components").or_insert_with(|| json!([]));
+    let components = document
+        .as_object_mut()?
+        .entry("components")
+        .or_insert_with(|| json!([]));
     components.as_array_mut()?.push(component);
     Some(document.to_string().into())
 }
@@ -175,7 +198,11 @@ fn merge_metrics(own: &Bytes, part: &Bytes) -> Bytes {
             Some(family) => {
                 let fresh = !taken.contains(family);
                 if keep && !fresh {
-                    tracing::warn!(event = "metric_collision", family, "the app exposes a metric under a name of ours; ours is shown");
+                    tracing::warn!(
+                        event = "metric_collision",
+                        family,
+                        "the app exposes a metric under a name of ours; ours is shown"
+                    );
                 }
                 keep = fresh;
             }
@@ -192,7 +219,9 @@ fn merge_metrics(own: &Bytes, part: &Bytes) -> Bytes {
 
 /// The name in a `# HELP` or `# TYPE` line.
 fn family_header(line: &str) -> Option<&str> {
-    let rest = line.strip_prefix("# HELP ").or_else(|| line.strip_prefix("# TYPE "))?;
+    let rest = line
+        .strip_prefix("# HELP ")
+        .or_else(|| line.strip_prefix("# TYPE "))?;
     rest.split(' ').next()
 }
 
@@ -204,7 +233,8 @@ impl Table {
     /// The entry for this request that wants the app's answer as well.
     pub(super) fn merged(&self, method: &Method, path: &str) -> Option<&Entry> {
         let entry = self.find(path)?;
-        (entry.answers == Mode::Merge && (method == Method::GET || method == Method::HEAD)).then_some(entry)
+        (entry.answers == Mode::Merge && (method == Method::GET || method == Method::HEAD))
+            .then_some(entry)
     }
 }
 
@@ -228,10 +258,14 @@ mod tests {
     #[test]
     fn the_apps_document_becomes_a_component() {
         let own = Bytes::from_static(b"{\"status\":\"healthy\"}");
-        let merged = merge_document(&own, Some((200, Bytes::from_static(b"{\"app\":1}")))).expect("a document");
+        let merged = merge_document(&own, Some((200, Bytes::from_static(b"{\"app\":1}"))))
+            .expect("a document");
         let document: Value = serde_json::from_slice(&merged).expect("json");
         assert_eq!(document["components"][0]["name"], "upstream");
-        assert_eq!(document["components"][0]["metadata"]["body"], json!({"app": 1}));
+        assert_eq!(
+            document["components"][0]["metadata"]["body"],
+            json!({"app": 1})
+        );
         let without = merge_document(&own, None).expect("a document");
         let document: Value = serde_json::from_slice(&without).expect("json");
         assert_eq!(document["components"][0]["status"], "unhealthy");

@@ -49,7 +49,12 @@ pub struct Table {
 impl Table {
     /// Shows `entries`.
     pub fn new(entries: Vec<Entry>, board: Board, registry: Arc<Registry>) -> Self {
-        Self { entries, board, registry, merges: false }
+        Self {
+            entries,
+            board,
+            registry,
+            merges: false,
+        }
     }
 
     /// Leaves entries that want the app's part to a [`MergeLayer`] further down.
@@ -61,7 +66,9 @@ impl Table {
 
     fn find(&self, path: &str) -> Option<&Entry> {
         // A handful of entries: comparing lengths first beats hashing the path.
-        self.entries.iter().find(|entry| entry.path.len() == path.len() && entry.path == path)
+        self.entries
+            .iter()
+            .find(|entry| entry.path.len() == path.len() && entry.path == path)
     }
 
     /// The answer of a view.
@@ -73,10 +80,18 @@ impl Table {
             } else {
                 "text/plain; version=0.0.4; charset=utf-8"
             };
-            return respond(StatusCode::OK, media_type, self.registry.encode(openmetrics).into());
+            return respond(
+                StatusCode::OK,
+                media_type,
+                self.registry.encode(openmetrics).into(),
+            );
         };
         let code = StatusCode::from_u16(answer.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        respond(code, "application/json", Bytes::copy_from_slice(answer.body.as_bytes()))
+        respond(
+            code,
+            "application/json",
+            Bytes::copy_from_slice(answer.body.as_bytes()),
+        )
     }
 }
 
@@ -88,12 +103,19 @@ impl Views for Table {
             return None;
         }
         if entry.loopback_only && !is_local(request) {
-            return Some(respond(StatusCode::NOT_FOUND, "application/json", Bytes::from_static(b"{}")));
+            return Some(respond(
+                StatusCode::NOT_FOUND,
+                "application/json",
+                Bytes::from_static(b"{}"),
+            ));
         }
         if entry.answers == Mode::Merge && self.merges {
             return None;
         }
-        let accept = request.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+        let accept = request
+            .headers
+            .get(header::ACCEPT)
+            .and_then(|accept| accept.to_str().ok());
         let view = match entry.view {
             View::Ready if wants_detail(request) => View::Detailed,
             other => other,
@@ -104,21 +126,36 @@ impl Views for Table {
 
 /// `?detailed=true` on readiness asks for the components as well.
 fn wants_detail(request: &Parts) -> bool {
-    request.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "detailed=true"))
+    request
+        .uri
+        .query()
+        .is_some_and(|query| query.split('&').any(|pair| pair == "detailed=true"))
 }
 
 /// A peer on this machine that speaks for itself.
 fn is_local(request: &Parts) -> bool {
-    let loopback = request.extensions.get::<Exchange>().is_some_and(|exchange| {
-        exchange.peer.is_none_or(|peer| peer.ip().to_canonical().is_loopback())
-    });
-    loopback && !["x-forwarded-for", "forwarded", "x-real-ip"].iter().any(|name| request.headers.contains_key(*name))
+    let loopback = request
+        .extensions
+        .get::<Exchange>()
+        .is_some_and(|exchange| {
+            exchange
+                .peer
+                .is_none_or(|peer| peer.ip().to_canonical().is_loopback())
+        });
+    loopback
+        && !["x-forwarded-for", "forwarded", "x-real-ip"]
+            .iter()
+            .any(|name| request.headers.contains_key(*name))
 }
 
 fn respond(status: StatusCode, media_type: &'static str, body: Bytes) -> Response<Bytes> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

@@ -1,0 +1,144 @@
+//! The app's command, ready to be started again and again: each start gets an address of its own.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use seaworthy_core::address::Address;
+use seaworthy_lifecycle::spawn::Program;
+use seaworthy_lifecycle::supervise::Launch;
+
+use crate::cli::Failure;
+use crate::config::Config;
+use crate::config::app::Command as Words;
+use crate::launch::{Command, Endpoint, Launcher, Plan, installed, words};
+
+/// A recognised command with everything a start needs.
+#[derive(Debug)]
+pub(super) struct App {
+    launcher: Launcher,
+    env: Vec<(OsString, Option<OsString>)>,
+    cwd: Option<PathBuf>,
+    sockets: PathBuf,
+    /// The plan that was announced; the first start must be just that.
+    announced: Mutex<Option<Plan>>,
+}
+
+impl App {
+    /// Recognises the command of the configuration, if it has one.
+    pub(super) fn recognise(
+        config: &Config,
+        env: &BTreeMap<String, String>,
+        state_dir: &Path,
+    ) -> anyhow::Result<Option<Self>> {
+        let argv = match &config.app.command {
+            None => return Ok(None),
+            Some(Words::Words(words)) => words.clone(),
+            Some(Words::Line(line)) => words::split(line).ok_or_else(|| {
+                Failure::usage(
+                    "app.command: a quote is not closed; write the command as a list of words"
+                        .to_owned(),
+                )
+            })?,
+        };
+        let own: Vec<(String, String)> = config
+            .app
+            .env
+            .iter()
+            .map(|(name, value)| (name.clone(), value.expose().to_owned()))
+            .collect();
+        let mut seen = env.clone();
+        seen.extend(own.iter().cloned());
+        let path = seen.get("PATH").cloned().unwrap_or_default();
+        let launcher = Launcher::recognise(Command {
+            argv: &argv,
+            env: &seen,
+            port_env: &config.app.port_env,
+            connect: config.app.connect.as_ref(),
+            trusted_proxies: &config.listen.trusted_proxies,
+            installed: &|package, program| installed::version(package, program, &path),
+        })
+        .map_err(|refusal| Failure::usage(refusal.to_string()))?;
+        Ok(Some(Self {
+            launcher,
+            env: own
+                .into_iter()
+                .map(|(name, value)| (name.into(), Some(value.into())))
+                .collect(),
+            cwd: config.app.cwd.clone(),
+            sockets: state_dir.join("sockets"),
+            announced: Mutex::default(),
+        }))
+    }
+
+    /// The public address that the command itself names.
+    pub(super) fn public(&self) -> Option<SocketAddr> {
+        self.launcher.public()
+    }
+
+    /// Plans the first start and keeps the plan for it.
+    pub(super) fn announce(&self) -> io::Result<Plan> {
+        let plan = self.plan(0, 1)?;
+        *self
+            .announced
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(plan.clone());
+        Ok(plan)
+    }
+
+    fn plan(&self, instance: usize, generation: u64) -> io::Result<Plan> {
+        fs::create_dir_all(&self.sockets)?;
+        let name = format!("app-{}-{instance}-{generation}", std::process::id());
+        let mut free_port = || {
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+                .local_addr()
+                .map(|address| address.port())
+        };
+        self.launcher.plan(Endpoint {
+            sockets: Some(&self.sockets),
+            name: &name,
+            free_port: &mut free_port,
+        })
+    }
+
+    /// One start, as the supervisor wants it.
+    pub(super) fn launch(&self, instance: usize, generation: u64) -> io::Result<Launch> {
+        let announced = self
+            .announced
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let plan = match announced {
+            Some(plan) if instance == 0 => plan,
+            _ => self.plan(instance, generation)?,
+        };
+        if let Address::Unix(path) = &plan.address {
+            // A file that a killed server left behind would be taken for a listener that refuses.
+            fs::remove_file(path).ok();
+        }
+        let mut words = plan.argv.into_iter().map(OsString::from);
+        let planned = plan.env.into_iter().map(|(name, value)| {
+            // The launcher's way of saying that a variable must not be seen.
+            (
+                OsString::from(name),
+                Some(value)
+                    .filter(|value| !value.is_empty())
+                    .map(OsString::from),
+            )
+        });
+        Ok(Launch {
+            program: Program {
+                program: words.next().unwrap_or_default(),
+                args: words.collect(),
+                env: self.env.iter().cloned().chain(planned).collect(),
+                cwd: self.cwd.clone(),
+                stdin: true,
+            },
+            address: plan.address,
+        })
+    }
+}

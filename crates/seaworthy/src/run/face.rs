@@ -1,0 +1,325 @@
+//! What the outside is told of the app: the roster for the proxy, the board for probes, gauges for metrics.
+//!
+//! All three come from the same two facts, the phase of this process and the states of the app's instances, so that they
+//! cannot disagree.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime};
+
+use seaworthy_core::lifecycle::Phase;
+use seaworthy_core::names::metric;
+use seaworthy_health::{Board, Gate, Snapshot};
+use seaworthy_http::upstream::{Availability, Endpoint, Roll, Roster};
+use seaworthy_lifecycle::supervise::State;
+use seaworthy_telemetry::metrics::{Gauge, Histogram, Registry, States};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::config::Service;
+use crate::instance::status::AppInstance;
+
+/// See the [module documentation](self). Clones are the same face.
+#[derive(Clone, Debug)]
+pub(super) struct Face {
+    roster: Roster,
+    board: Board,
+    facts: Arc<Mutex<Facts>>,
+}
+
+#[derive(Debug)]
+struct Facts {
+    phase: Phase,
+    instances: Vec<State>,
+    /// Times each instance was started again.
+    restarts: Vec<u64>,
+    began: Instant,
+    phases: States,
+    ready: Gauge,
+    restarted: seaworthy_telemetry::metrics::Counter,
+    startup: Histogram,
+}
+
+impl Face {
+    /// The face of a process that begins now.
+    pub(super) fn new(
+        service: &Service,
+        roster: Roster,
+        registry: &Registry,
+        began: Instant,
+    ) -> Self {
+        let board = Board::new(Snapshot {
+            service: service.name.clone(),
+            version: service.version.clone(),
+            state: Phase::Starting.word(),
+            gate: Gate::Closed("starting".to_owned()),
+            started: false,
+            started_at: SystemTime::now(),
+            startup_ms: None,
+            instances: Vec::new(),
+        });
+        let phases = registry.states(&metric::LIFECYCLE_STATE, &Phase::ALL.map(Phase::word));
+        phases.set(Phase::Starting.word());
+        let facts = Facts {
+            phase: Phase::Starting,
+            instances: Vec::new(),
+            restarts: Vec::new(),
+            began,
+            phases,
+            ready: registry.gauge(&metric::CHILDREN_READY, &[]),
+            restarted: registry.counter(&metric::CHILD_RESTARTS, &[]),
+            startup: registry.histogram(&metric::STARTUP_SECONDS, &[]),
+        };
+        Self {
+            roster,
+            board,
+            facts: Arc::new(Mutex::new(facts)),
+        }
+    }
+
+    /// The app's instances, for the proxy.
+    pub(super) fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// The board that probes are answered from.
+    pub(super) fn board(&self) -> &Board {
+        &self.board
+    }
+
+    /// The phase now.
+    pub(super) fn phase(&self) -> Phase {
+        self.facts().phase
+    }
+
+    /// Moves on to `phase`.
+    pub(super) fn enter(&self, phase: Phase) {
+        let mut facts = self.facts();
+        facts.phase = facts.phase.max(phase);
+        facts.phases.set(facts.phase.word());
+        self.publish(&facts);
+    }
+
+    /// A service that something else runs is ready as soon as we are.
+    pub(super) fn remote_ready(&self) {
+        self.facts().instances = Vec::new();
+        self.first_ready(true);
+    }
+
+    /// Follows the supervisor for ever.
+    pub(super) async fn follow(self, mut states: watch::Receiver<Vec<State>>) {
+        loop {
+            let now = states.borrow_and_update().clone();
+            self.take(now);
+            if states.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn take(&self, instances: Vec<State>) {
+        let any_ready = instances.iter().any(is_ready);
+        {
+            let mut facts = self.facts();
+            facts.restarts = instances
+                .iter()
+                .map(|state| generation(state).saturating_sub(1))
+                .zip(facts.restarts.iter().copied().chain(std::iter::repeat(0)))
+                .map(|(now, before)| now.max(before))
+                .collect();
+            let total: u64 = facts.restarts.iter().sum();
+            facts
+                .restarted
+                .add(total.saturating_sub(facts.restarted.get()));
+            let count = u32::try_from(instances.iter().filter(|state| is_ready(state)).count())
+                .unwrap_or(u32::MAX);
+            facts.ready.set(f64::from(count));
+            facts.instances = instances;
+            self.roster.publish(roll(&facts.instances));
+            self.publish(&facts);
+        }
+        self.first_ready(any_ready);
+    }
+
+    fn first_ready(&self, ready: bool) {
+        let mut facts = self.facts();
+        if ready && facts.phase == Phase::Starting {
+            facts.phase = Phase::Running;
+            facts.phases.set(Phase::Running.word());
+            let took = facts.began.elapsed();
+            facts.startup.observe(took.as_secs_f64());
+            let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            self.board.update(|snapshot| {
+                snapshot.started = true;
+                snapshot.startup_ms = Some(ms);
+            });
+            tracing::info!(
+                event = "startup.phase",
+                phase = "complete",
+                duration_ms = ms,
+                "ready"
+            );
+        }
+        self.publish(&facts);
+    }
+
+    fn publish(&self, facts: &Facts) {
+        let gate = gate(facts, self.roster.is_supervised());
+        let instances = facts.instances.iter().map(document).collect();
+        self.board.update(|snapshot| {
+            snapshot.state = facts.phase.word();
+            snapshot.gate = gate;
+            snapshot.instances = instances;
+        });
+    }
+
+    /// The instances for `status`.
+    pub(super) fn instances(&self) -> Vec<AppInstance> {
+        let facts = self.facts();
+        let restarts = facts.restarts.iter().copied().chain(std::iter::repeat(0));
+        let instance = |(state, restarts): (&State, u64)| AppInstance {
+            pid: match state {
+                State::Ready { pid, .. } => u32::try_from(*pid).ok(),
+                _ => None,
+            },
+            generation: generation(state).max(restarts + 1),
+            state: word(state).to_owned(),
+            restarts,
+        };
+        facts.instances.iter().zip(restarts).map(instance).collect()
+    }
+
+    fn facts(&self) -> MutexGuard<'_, Facts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_ready(state: &State) -> bool {
+    matches!(state, State::Ready { .. })
+}
+
+fn generation(state: &State) -> u64 {
+    match state {
+        State::Starting { generation } | State::Ready { generation, .. } => *generation,
+        _ => 0,
+    }
+}
+
+fn word(state: &State) -> &'static str {
+    match state {
+        State::Starting { .. } => "starting",
+        State::Ready { .. } => "ready",
+        State::Backoff { .. } => "backoff",
+        State::Stopped => "stopped",
+        State::Ended { .. } => "ended",
+        State::Failed { .. } => "failed",
+    }
+}
+
+fn document(state: &State) -> Value {
+    match state {
+        State::Ready {
+            address,
+            generation,
+            pid,
+        } => {
+            json!({"state": "ready", "pid": pid, "generation": generation, "address": address.to_string()})
+        }
+        State::Ended { code } | State::Failed { code } => {
+            json!({"state": word(state), "code": code})
+        }
+        other => json!({"state": word(other)}),
+    }
+}
+
+fn gate(facts: &Facts, supervised: bool) -> Gate {
+    if facts.phase.is_shutting_down() {
+        return Gate::Closed("shutting down".to_owned());
+    }
+    if !supervised || facts.instances.iter().any(is_ready) {
+        return if facts.phase == Phase::Starting {
+            Gate::Closed("starting".to_owned())
+        } else {
+            Gate::Open
+        };
+    }
+    let reason = match facts.instances.first() {
+        Some(State::Backoff { .. }) => "the app died early and waits to be started again",
+        Some(State::Failed { .. } | State::Ended { .. } | State::Stopped) => {
+            "the app is not running"
+        }
+        _ => "the app is starting",
+    };
+    Gate::Closed(reason.to_owned())
+}
+
+/// The roster's view of the instances.
+fn roll(instances: &[State]) -> Roll {
+    let endpoints: Vec<Endpoint> = instances
+        .iter()
+        .enumerate()
+        .filter_map(|(index, state)| match state {
+            State::Ready {
+                address,
+                generation,
+                ..
+            } => {
+                // Unique for each life of each instance; neither number comes near its half.
+                Some(Endpoint {
+                    id: ((index as u64) << 48) | generation,
+                    address: address.clone(),
+                })
+            }
+            _ => None,
+        })
+        .collect();
+    let waits = instances.iter().filter_map(|state| match state {
+        State::Backoff { until } => Some(*until),
+        _ => None,
+    });
+    let availability = if !endpoints.is_empty() {
+        Availability::Ready
+    } else if instances
+        .iter()
+        .any(|state| matches!(state, State::Starting { .. }))
+    {
+        Availability::Starting
+    } else {
+        waits
+            .min()
+            .map_or(Availability::Gone, Availability::Backoff)
+    };
+    Roll {
+        endpoints,
+        availability,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_go_to_the_ready_wait_for_the_starting_and_not_for_the_waiting() {
+        let ready = State::Ready {
+            address: "127.0.0.1:1".parse().expect("an address"),
+            generation: 2,
+            pid: 9,
+        };
+        let starting = State::Starting { generation: 1 };
+        let until = Instant::now();
+        let waiting = State::Backoff { until };
+        assert_eq!(
+            roll(&[waiting.clone(), ready]).availability,
+            Availability::Ready
+        );
+        assert_eq!(
+            roll(&[waiting.clone(), starting]).availability,
+            Availability::Starting
+        );
+        assert_eq!(roll(&[waiting]).availability, Availability::Backoff(until));
+        assert_eq!(
+            roll(&[State::Failed { code: 1 }]).availability,
+            Availability::Gone
+        );
+    }
+}
