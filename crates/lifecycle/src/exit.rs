@@ -40,7 +40,10 @@ impl fmt::Display for Exit {
         match self {
             Exit::Code(code) => write!(f, "ended with exit code {code}"),
             Exit::Signal(name) => write!(f, "was killed by {name}"),
-            Exit::Unknown => write!(f, "ended, and its exit code was taken by another part of the program"),
+            Exit::Unknown => write!(
+                f,
+                "ended, and its exit code was taken by another part of the program"
+            ),
         }
     }
 }

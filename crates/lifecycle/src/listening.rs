@@ -29,9 +29,10 @@ impl Listening {
     /// The address to connect to in order to reach it: a wildcard is reached by loopback.
     pub fn reachable(&self) -> Address {
         match &self.address {
-            Address::Tcp(addr) if addr.ip().is_unspecified() => {
-                Address::Tcp(SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), addr.port()))
-            }
+            Address::Tcp(addr) if addr.ip().is_unspecified() => Address::Tcp(SocketAddr::new(
+                std::net::Ipv4Addr::LOCALHOST.into(),
+                addr.port(),
+            )),
             other => other.clone(),
         }
     }
@@ -77,7 +78,11 @@ mod linux {
         found
     }
 
-    fn of_process(process: &Process, stat: &Stat, sockets: &HashMap<u64, Address>) -> Vec<Listening> {
+    fn of_process(
+        process: &Process,
+        stat: &Stat,
+        sockets: &HashMap<u64, Address>,
+    ) -> Vec<Listening> {
         let Ok(files) = process.fd() else {
             return Vec::new();
         };

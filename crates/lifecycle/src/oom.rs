@@ -92,7 +92,9 @@ mod tests {
 
     fn count(root: &tempfile::TempDir, groups: &str) -> Option<(String, u64)> {
         let counter = Counter::below(root.path(), groups)?;
-        let name = counter.name().replace(&root.path().display().to_string(), "");
+        let name = counter
+            .name()
+            .replace(&root.path().display().to_string(), "");
         counter.read().map(|count| (name, count))
     }
 

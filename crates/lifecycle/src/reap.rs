@@ -119,7 +119,10 @@ impl Reaper {
     ///
     /// # Errors
     /// What `start` gives.
-    pub fn exempt<T, E>(&self, start: impl FnOnce() -> Result<(T, Pid), E>) -> Result<(T, Exempt), E> {
+    pub fn exempt<T, E>(
+        &self,
+        start: impl FnOnce() -> Result<(T, Pid), E>,
+    ) -> Result<(T, Exempt), E> {
         let mut known = known();
         let (child, pid) = start()?;
         known.insert(pid.as_raw_nonzero().get(), Known::Exempt);
@@ -238,7 +241,10 @@ fn reap_behind(known: &BTreeMap<i32, Known>) {
     let Ok(processes) = procfs::process::all_processes() else {
         return;
     };
-    for stat in processes.flatten().filter_map(|process| process.stat().ok()) {
+    for stat in processes
+        .flatten()
+        .filter_map(|process| process.stat().ok())
+    {
         if stat.ppid == own
             && !known.contains_key(&stat.pid)
             && let Some(pid) = Pid::from_raw(stat.pid)

@@ -41,7 +41,9 @@ pub enum Error {
     )]
     NotInPath(String),
     /// No file at that path.
-    #[error("there is no file `{0}`. Correct the path of the command; a relative one is seen from the directory it runs in")]
+    #[error(
+        "there is no file `{0}`. Correct the path of the command; a relative one is seen from the directory it runs in"
+    )]
     NoSuchFile(String),
     /// The file is there, what it needs in order to run is not.
     #[error(
@@ -49,13 +51,19 @@ pub enum Error {
     )]
     NoInterpreter(String),
     /// The file may not be executed.
-    #[error("`{0}` is not executable. Make it so with `chmod +x {0}`, or put its interpreter in front of it")]
+    #[error(
+        "`{0}` is not executable. Make it so with `chmod +x {0}`, or put its interpreter in front of it"
+    )]
     NotExecutable(String),
     /// The file is no program.
-    #[error("`{0}` is neither a program for this machine nor a script that begins with #!. Put its interpreter in front of it")]
+    #[error(
+        "`{0}` is neither a program for this machine nor a script that begins with #!. Put its interpreter in front of it"
+    )]
     NotAProgram(String),
     /// The directory to run in is missing.
-    #[error("the directory `{0}` that the command is to run in does not exist. Create it or correct the path")]
+    #[error(
+        "the directory `{0}` that the command is to run in does not exist. Create it or correct the path"
+    )]
     NoDirectory(PathBuf),
     /// The system had a reason of its own, such as a limit on processes.
     #[error("`{program}` could not be started: {source}")]

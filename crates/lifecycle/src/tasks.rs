@@ -108,14 +108,20 @@ impl Tasks {
         if !cancelled.is_empty() {
             let event = Event::new(
                 TASKS_CANCELLED,
-                format!("background tasks were told to stop: {}", cancelled.join(", ")),
+                format!(
+                    "background tasks were told to stop: {}",
+                    cancelled.join(", ")
+                ),
             );
             journal.record(match orphans.as_slice() {
                 [] => event.with_evidence("orphans: 0"),
                 left => event
                     .with_level(Level::Warn)
                     .with_evidence(format!("orphans: {}", left.len()))
-                    .with_next(format!("left behind: {}; they must end when their token is cancelled", left.join(", "))),
+                    .with_next(format!(
+                        "left behind: {}; they must end when their token is cancelled",
+                        left.join(", ")
+                    )),
             });
         }
         Stopped { cancelled, orphans }

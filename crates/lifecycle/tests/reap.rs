@@ -54,7 +54,9 @@ async fn orphans_are_reaped_and_nobody_elses_children() {
     let begun = Instant::now();
     let before = reaper.orphans_total();
     let mut parent = reaper
-        .spawn(&shell("i=0; while [ $i -lt 1000 ]; do (setsid sh -c : &); i=$((i+1)); done; exit 5"))
+        .spawn(&shell(
+            "i=0; while [ $i -lt 1000 ]; do (setsid sh -c : &); i=$((i+1)); done; exit 5",
+        ))
         .unwrap();
     assert_eq!(parent.wait().await, Exit::Code(5));
     eventually("1,000 orphans", || reaper.orphans_total() - before >= 1000).await;
@@ -67,7 +69,9 @@ async fn orphans_are_reaped_and_nobody_elses_children() {
     drop(guard);
 
     // A known child that dies while orphans die is told to its owner, and to nobody else.
-    let mut known = reaper.spawn(&shell("(sleep 0.01 &) ; (sleep 0.01 &) ; kill -USR1 $$")).unwrap();
+    let mut known = reaper
+        .spawn(&shell("(sleep 0.01 &) ; (sleep 0.01 &) ; kill -USR1 $$"))
+        .unwrap();
     assert_eq!(known.wait().await, Exit::Signal(Name::USR1));
     assert_eq!(known.wait().await, Exit::Signal(Name::USR1));
     eventually("no zombies", || zombies(0) == 0).await;

@@ -28,7 +28,11 @@ async fn a_child_leads_a_group_ignores_hangups_and_has_an_empty_mask() {
     assert_eq!(child.wait().await, Exit::Code(4));
     let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
     let field = |name: &str| {
-        let line = read("status").lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+        let line = read("status")
+            .lines()
+            .find(|line| line.starts_with(name))
+            .unwrap()
+            .to_owned();
         u64::from_str_radix(line.split_whitespace().nth(1).unwrap(), 16).unwrap()
     };
     assert_eq!(field("SigBlk"), 0);
@@ -49,17 +53,35 @@ async fn every_reason_comes_with_a_remedy() {
         path
     };
     let fails = |program: &std::path::Path| {
-        let program = Program { program: program.into(), ..Program::default() };
+        let program = Program {
+            program: program.into(),
+            ..Program::default()
+        };
         let error = reaper.spawn(&program).unwrap_err();
         assert!(error.is_final());
         error
     };
-    assert!(matches!(fails("no-such-command".as_ref()), Error::NotInPath(_)));
-    assert!(matches!(fails(&dir.path().join("absent")), Error::NoSuchFile(_)));
-    assert!(matches!(fails(&file("plain", "#!/bin/sh\n", 0o644)), Error::NotExecutable(_)));
+    assert!(matches!(
+        fails("no-such-command".as_ref()),
+        Error::NotInPath(_)
+    ));
+    assert!(matches!(
+        fails(&dir.path().join("absent")),
+        Error::NoSuchFile(_)
+    ));
+    assert!(matches!(
+        fails(&file("plain", "#!/bin/sh\n", 0o644)),
+        Error::NotExecutable(_)
+    ));
     assert!(matches!(fails(dir.path()), Error::NotExecutable(_)));
-    assert!(matches!(fails(&file("lost", "#!/no/such/interpreter\n", 0o755)), Error::NoInterpreter(_)));
-    let nowhere = Program { cwd: Some("/no/such/dir".into()), ..shell("true") };
+    assert!(matches!(
+        fails(&file("lost", "#!/no/such/interpreter\n", 0o755)),
+        Error::NoInterpreter(_)
+    ));
+    let nowhere = Program {
+        cwd: Some("/no/such/dir".into()),
+        ..shell("true")
+    };
     let error = reaper.spawn(&nowhere).unwrap_err();
     assert!(matches!(error, Error::NoDirectory(_)));
     assert!(error.to_string().contains("Create it or correct the path"));

@@ -101,7 +101,8 @@ async fn until(supervisor: &Supervisor, wanted: impl Fn(&[State]) -> bool) -> Ve
 }
 
 async fn ready(supervisor: &Supervisor, at_least: u64) -> Vec<i32> {
-    let is_ready = |state: &State| matches!(state, State::Ready { generation, .. } if *generation >= at_least);
+    let is_ready =
+        |state: &State| matches!(state, State::Ready { generation, .. } if *generation >= at_least);
     let states = until(supervisor, |states| states.iter().all(is_ready)).await;
     states.iter().filter_map(pid).collect()
 }
@@ -131,12 +132,21 @@ fn quick() -> Rules {
 #[tokio::test]
 async fn starts_is_ready_and_stops() {
     let stage = Stage::new();
-    let supervisor = stage.run(Settings { instances: 2, ..Settings::default() }, python(SERVER));
+    let supervisor = stage.run(
+        Settings {
+            instances: 2,
+            ..Settings::default()
+        },
+        python(SERVER),
+    );
     let pids = ready(&supervisor, 1).await;
     assert_eq!(pids.len(), 2);
     let killed = supervisor.stop(Name::TERM, tokio::time::sleep(LONG)).await;
     assert!(!killed);
-    assert_eq!(*supervisor.states().borrow(), [State::Stopped, State::Stopped]);
+    assert_eq!(
+        *supervisor.states().borrow(),
+        [State::Stopped, State::Stopped]
+    );
     assert!(pids.iter().all(|pid| !group_alive(*pid)));
     assert_eq!(supervisor.restarts_total(), 0);
     assert!(stage.said("app.ready")[0].contains("is ready"));
@@ -147,8 +157,18 @@ async fn starts_is_ready_and_stops() {
 #[tokio::test]
 async fn a_stable_app_is_restarted_at_once_as_often_as_it_dies() {
     let stage = Stage::new();
-    let rules = Rules { stable_after: Duration::ZERO, base: Duration::from_secs(3600), ..Rules::default() };
-    let supervisor = stage.run(Settings { rules, ..Settings::default() }, python(SERVER));
+    let rules = Rules {
+        stable_after: Duration::ZERO,
+        base: Duration::from_secs(3600),
+        ..Rules::default()
+    };
+    let supervisor = stage.run(
+        Settings {
+            rules,
+            ..Settings::default()
+        },
+        python(SERVER),
+    );
     for generation in 1..=8 {
         let pids = ready(&supervisor, generation).await;
         kill(pids[0], rustix::process::Signal::KILL);
@@ -156,7 +176,10 @@ async fn a_stable_app_is_restarted_at_once_as_often_as_it_dies() {
     ready(&supervisor, 9).await;
     assert_eq!(supervisor.restarts_total(), 8);
     let said = stage.said("app.restarting");
-    assert!(said[0].contains("was killed by SIGKILL") && said[0].ends_with("starting it again at once"), "{said:?}");
+    assert!(
+        said[0].contains("was killed by SIGKILL") && said[0].ends_with("starting it again at once"),
+        "{said:?}"
+    );
     supervisor.stop(Name::TERM, tokio::time::sleep(LONG)).await;
 }
 
@@ -164,22 +187,47 @@ async fn a_stable_app_is_restarted_at_once_as_often_as_it_dies() {
 async fn early_deaths_back_off_and_the_fifth_ends_it_with_the_apps_code() {
     let stage = Stage::new();
     let starts = Instant::now();
-    let supervisor = stage.run(Settings { rules: quick(), ..Settings::default() }, shell("exit 7"));
-    assert_eq!(tokio::time::timeout(LONG, supervisor.finished()).await, Ok(7));
+    let supervisor = stage.run(
+        Settings {
+            rules: quick(),
+            ..Settings::default()
+        },
+        shell("exit 7"),
+    );
+    assert_eq!(
+        tokio::time::timeout(LONG, supervisor.finished()).await,
+        Ok(7)
+    );
     assert!(starts.elapsed() >= Duration::from_millis(10 + 20 + 40 + 80));
     assert_eq!(supervisor.restarts_total(), 4);
     assert_eq!(*supervisor.states().borrow(), [State::Failed { code: 7 }]);
     assert_eq!(stage.said("app.restarting").len(), 4);
     let said = stage.said("app.gave_up");
-    assert!(said[0].contains("ended with exit code 7") && said[0].contains("early death 5 of 5"), "{said:?}");
+    assert!(
+        said[0].contains("ended with exit code 7") && said[0].contains("early death 5 of 5"),
+        "{said:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_stop_during_the_backoff_is_immediate() {
     let stage = Stage::new();
-    let rules = Rules { base: Duration::from_secs(3600), max: Duration::from_secs(3600), ..Rules::default() };
-    let supervisor = stage.run(Settings { rules, ..Settings::default() }, shell("exit 1"));
-    until(&supervisor, |states| matches!(states[0], State::Backoff { .. })).await;
+    let rules = Rules {
+        base: Duration::from_secs(3600),
+        max: Duration::from_secs(3600),
+        ..Rules::default()
+    };
+    let supervisor = stage.run(
+        Settings {
+            rules,
+            ..Settings::default()
+        },
+        shell("exit 1"),
+    );
+    until(&supervisor, |states| {
+        matches!(states[0], State::Backoff { .. })
+    })
+    .await;
     assert!(!supervisor.stop(Name::TERM, std::future::pending()).await);
     assert_eq!(*supervisor.states().borrow(), [State::Stopped]);
 }
@@ -188,9 +236,22 @@ async fn a_stop_during_the_backoff_is_immediate() {
 async fn the_policy_never_ends_with_the_apps_own_code() {
     let stage = Stage::new();
     for (script, code) in [("exit 7", 7), ("exit 0", 0), ("kill -TERM $$", 143)] {
-        let rules = Rules { policy: Policy::Never, ..Rules::default() };
-        let supervisor = stage.run(Settings { rules, ..Settings::default() }, shell(script));
-        assert_eq!(tokio::time::timeout(LONG, supervisor.finished()).await, Ok(code), "{script}");
+        let rules = Rules {
+            policy: Policy::Never,
+            ..Rules::default()
+        };
+        let supervisor = stage.run(
+            Settings {
+                rules,
+                ..Settings::default()
+            },
+            shell(script),
+        );
+        assert_eq!(
+            tokio::time::timeout(LONG, supervisor.finished()).await,
+            Ok(code),
+            "{script}"
+        );
         assert_eq!(*supervisor.states().borrow(), [State::Ended { code }]);
     }
 }
@@ -198,11 +259,17 @@ async fn the_policy_never_ends_with_the_apps_own_code() {
 #[tokio::test]
 async fn a_command_that_does_not_exist_ends_at_once_and_says_how_to_mend_it() {
     let stage = Stage::new();
-    let missing = Program { program: "uvicron".into(), ..Program::default() };
+    let missing = Program {
+        program: "uvicron".into(),
+        ..Program::default()
+    };
     let supervisor = stage.run(Settings::default(), missing);
     assert_eq!(supervisor.finished().await, 2);
     let said = stage.said("app.not_started");
-    assert!(said[0].contains("`uvicron` was not found in PATH. Install it"), "{said:?}");
+    assert!(
+        said[0].contains("`uvicron` was not found in PATH. Install it"),
+        "{said:?}"
+    );
 }
 
 #[tokio::test]
@@ -213,7 +280,11 @@ async fn an_app_that_ignores_term_is_killed_with_its_group() {
     let pids = ready(&supervisor, 1).await;
     let begun = Instant::now();
     let patience = Duration::from_millis(200);
-    assert!(supervisor.stop(Name::TERM, tokio::time::sleep(patience)).await);
+    assert!(
+        supervisor
+            .stop(Name::TERM, tokio::time::sleep(patience))
+            .await
+    );
     assert!(begun.elapsed() >= patience && begun.elapsed() < LONG);
     assert!(!group_alive(pids[0]));
 }
@@ -224,7 +295,9 @@ async fn a_server_behind_a_shell_finishes_although_the_shell_dies_at_once() {
     let done = stage.dir.path().join("done");
     let slow = SERVER.replace(
         "lambda *_: os._exit(0)",
-        &format!("lambda *_: (__import__('time').sleep(0.3), open({done:?}, 'w').close(), os._exit(0))"),
+        &format!(
+            "lambda *_: (__import__('time').sleep(0.3), open({done:?}, 'w').close(), os._exit(0))"
+        ),
     );
     let program = Program {
         args: vec!["-c".into(), "python3 -c \"$0\"; true".into(), slow.into()],
@@ -243,14 +316,26 @@ async fn when_the_app_dies_nothing_it_started_is_left() {
     let parent = format!(
         "import os, subprocess\np = subprocess.Popen(['sleep', '999'])\nopen({file:?}, 'w').write(str(p.pid))\n{SERVER}"
     );
-    let rules = Rules { stable_after: Duration::ZERO, ..Rules::default() };
-    let supervisor = stage.run(Settings { rules, ..Settings::default() }, python(&parent));
+    let rules = Rules {
+        stable_after: Duration::ZERO,
+        ..Rules::default()
+    };
+    let supervisor = stage.run(
+        Settings {
+            rules,
+            ..Settings::default()
+        },
+        python(&parent),
+    );
     let pids = ready(&supervisor, 1).await;
     let grandchild: i32 = std::fs::read_to_string(&file).unwrap().parse().unwrap();
     kill(pids[0], rustix::process::Signal::KILL);
     ready(&supervisor, 2).await;
     assert!(!group_alive(pids[0]));
-    assert!(!Path::new(&format!("/proc/{grandchild}")).exists(), "{grandchild} is left");
+    assert!(
+        !Path::new(&format!("/proc/{grandchild}")).exists(),
+        "{grandchild} is left"
+    );
     supervisor.stop(Name::TERM, tokio::time::sleep(LONG)).await;
 }
 
@@ -260,10 +345,16 @@ async fn signals_reach_the_whole_group() {
     let mark = stage.dir.path().join("usr1");
     let script = SERVER.replace(
         "s = socket",
-        &format!("signal.signal(signal.SIGUSR1, lambda *_: open({mark:?}, 'w').close())\ns = socket"),
+        &format!(
+            "signal.signal(signal.SIGUSR1, lambda *_: open({mark:?}, 'w').close())\ns = socket"
+        ),
     );
     let program = Program {
-        args: vec!["-c".into(), "trap '' USR1; python3 -c \"$0\"; true".into(), script.into()],
+        args: vec![
+            "-c".into(),
+            "trap '' USR1; python3 -c \"$0\"; true".into(),
+            script.into(),
+        ],
         ..shell("")
     };
     let supervisor = stage.run(Settings::default(), program);
@@ -285,20 +376,38 @@ import socket, time
 s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(1)
 time.sleep(999)
 ";
-    let settings = Settings { startup_timeout: Duration::from_secs(2), ..Settings::default() };
+    let settings = Settings {
+        startup_timeout: Duration::from_secs(2),
+        ..Settings::default()
+    };
     let supervisor = stage.run(settings, python(elsewhere));
-    assert_eq!(tokio::time::timeout(LONG, supervisor.finished()).await, Ok(2));
+    assert_eq!(
+        tokio::time::timeout(LONG, supervisor.finished()).await,
+        Ok(2)
+    );
     let said = stage.said("app.never_listened");
-    assert!(said[0].contains("its processes listen on 127.0.0.1:"), "{said:?}");
-    assert!(said[0].contains("set app.connect: \"127.0.0.1:"), "{said:?}");
+    assert!(
+        said[0].contains("its processes listen on 127.0.0.1:"),
+        "{said:?}"
+    );
+    assert!(
+        said[0].contains("set app.connect: \"127.0.0.1:"),
+        "{said:?}"
+    );
 }
 
 #[tokio::test]
 async fn an_app_that_never_listens_is_killed_at_the_deadline() {
     let stage = Stage::new();
-    let settings = Settings { startup_timeout: Duration::from_millis(300), ..Settings::default() };
+    let settings = Settings {
+        startup_timeout: Duration::from_millis(300),
+        ..Settings::default()
+    };
     let supervisor = stage.run(settings, shell("sleep 999 & sleep 999"));
-    assert_eq!(tokio::time::timeout(LONG, supervisor.finished()).await, Ok(1));
+    assert_eq!(
+        tokio::time::timeout(LONG, supervisor.finished()).await,
+        Ok(1)
+    );
     let said = stage.said("app.never_listened");
     assert!(said[0].contains("app.startup.timeout"), "{said:?}");
 }
@@ -309,25 +418,42 @@ async fn an_address_that_somebody_else_serves_is_refused() {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = Address::Tcp(other.local_addr().unwrap());
     let launcher = move |_, _| {
-        Ok(Launch { program: shell("sleep 999"), address: address.clone() })
+        Ok(Launch {
+            program: shell("sleep 999"),
+            address: address.clone(),
+        })
     };
-    let supervisor = Supervisor::start(Settings::default(), &stage.reaper, &stage.journal, launcher);
+    let supervisor =
+        Supervisor::start(Settings::default(), &stage.reaper, &stage.journal, launcher);
     assert_eq!(supervisor.finished().await, 2);
     let said = stage.said("app.not_started");
-    assert!(said[0].contains("another process already listens on 127.0.0.1:"), "{said:?}");
+    assert!(
+        said[0].contains("another process already listens on 127.0.0.1:"),
+        "{said:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_restart_replaces_one_instance_after_the_other() {
     let stage = Stage::new();
-    let supervisor = stage.run(Settings { instances: 2, ..Settings::default() }, python(SERVER));
+    let supervisor = stage.run(
+        Settings {
+            instances: 2,
+            ..Settings::default()
+        },
+        python(SERVER),
+    );
     let before = ready(&supervisor, 1).await;
     let least = Arc::new(AtomicU64::new(u64::MAX));
     let seen = Arc::clone(&least);
     let mut states = supervisor.states();
     let watcher = tokio::spawn(async move {
         while states.changed().await.is_ok() {
-            let ready = states.borrow_and_update().iter().filter(|s| pid(s).is_some()).count();
+            let ready = states
+                .borrow_and_update()
+                .iter()
+                .filter(|s| pid(s).is_some())
+                .count();
             seen.fetch_min(ready.try_into().unwrap(), Ordering::Relaxed);
         }
     });
@@ -342,8 +468,17 @@ async fn a_restart_replaces_one_instance_after_the_other() {
 #[tokio::test]
 async fn while_held_the_dead_stay_dead() {
     let stage = Stage::new();
-    let rules = Rules { stable_after: Duration::ZERO, ..Rules::default() };
-    let supervisor = stage.run(Settings { rules, ..Settings::default() }, python(SERVER));
+    let rules = Rules {
+        stable_after: Duration::ZERO,
+        ..Rules::default()
+    };
+    let supervisor = stage.run(
+        Settings {
+            rules,
+            ..Settings::default()
+        },
+        python(SERVER),
+    );
     let pids = ready(&supervisor, 1).await;
     supervisor.hold().await;
     kill(pids[0], rustix::process::Signal::KILL);
@@ -357,15 +492,30 @@ async fn every_start_gets_its_own_instance_and_generation() {
     let calls = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&calls);
     let mut inner = launcher(stage.dir.path(), python(SERVER));
-    let rules = Rules { stable_after: Duration::ZERO, ..Rules::default() };
-    let settings = Settings { instances: 2, rules, ..Settings::default() };
-    let supervisor = Supervisor::start(settings, &stage.reaper, &stage.journal, move |instance, generation| {
-        heard.lock().unwrap().push((instance, generation));
-        inner(instance, generation)
-    });
+    let rules = Rules {
+        stable_after: Duration::ZERO,
+        ..Rules::default()
+    };
+    let settings = Settings {
+        instances: 2,
+        rules,
+        ..Settings::default()
+    };
+    let supervisor = Supervisor::start(
+        settings,
+        &stage.reaper,
+        &stage.journal,
+        move |instance, generation| {
+            heard.lock().unwrap().push((instance, generation));
+            inner(instance, generation)
+        },
+    );
     let pids = ready(&supervisor, 1).await;
     kill(pids[1], rustix::process::Signal::KILL);
-    until(&supervisor, |states| matches!(states[1], State::Ready { generation: 2, .. })).await;
+    until(&supervisor, |states| {
+        matches!(states[1], State::Ready { generation: 2, .. })
+    })
+    .await;
     assert_eq!(*calls.lock().unwrap(), [(0, 1), (1, 1), (1, 2)]);
     supervisor.stop(Name::TERM, tokio::time::sleep(LONG)).await;
 }

@@ -13,7 +13,9 @@ pub struct Name(i32);
 
 /// The text names no signal that may be sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a signal. Write one of TERM, INT, QUIT, HUP, USR1, USR2, WINCH, TTIN, TTOU, CONT, ALRM, KILL")]
+#[error(
+    "`{0}` is not a signal. Write one of TERM, INT, QUIT, HUP, USR1, USR2, WINCH, TTIN, TTOU, CONT, ALRM, KILL"
+)]
 pub struct NotASignal(String);
 
 /// Those that can be written; the others only ever come from an exit status.
@@ -84,7 +86,11 @@ impl Name {
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match SENDABLE.iter().chain(FATAL).find(|(_, number)| *number == self.0) {
+        match SENDABLE
+            .iter()
+            .chain(FATAL)
+            .find(|(_, number)| *number == self.0)
+        {
             Some((name, _)) => write!(f, "SIG{name}"),
             None => write!(f, "signal {}", self.0),
         }
@@ -149,7 +155,10 @@ mod tests {
             assert_eq!(serde_json::to_value(signal).unwrap(), *name);
         }
         let error = "TREM".parse::<Name>().unwrap_err().to_string();
-        assert!(error.contains("`TREM`") && error.contains("TERM, INT"), "{error}");
+        assert!(
+            error.contains("`TREM`") && error.contains("TERM, INT"),
+            "{error}"
+        );
         assert_eq!(Name::from_number(64).to_string(), "signal 64");
         assert_eq!(Name::from_number(11).to_string(), "SIGSEGV");
     }

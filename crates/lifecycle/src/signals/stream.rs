@@ -69,7 +69,9 @@ impl Signals {
             .await;
             match self.intent.read(name, Instant::now()) {
                 Meaning::Repeated(name) => {
-                    tracing::info!("{name} again; the shutdown is already under way and goes on as it is");
+                    tracing::info!(
+                        "{name} again; the shutdown is already under way and goes on as it is"
+                    );
                 }
                 meaning => return meaning,
             }

@@ -73,7 +73,13 @@ impl Death {
     }
 
     /// The event that tells of it and of what was decided.
-    pub(super) fn event(&self, who: &str, decision: Decision, early: usize, rules: &Rules) -> Event {
+    pub(super) fn event(
+        &self,
+        who: &str,
+        decision: Decision,
+        early: usize,
+        rules: &Rules,
+    ) -> Event {
         let count = || {
             let window = quantity::Duration(rules.window);
             format!("early death {early} of {} within {window}", rules.limit)
@@ -87,11 +93,19 @@ impl Death {
             Decision::RestartAfter(wait) => (
                 name::APP_RESTARTING,
                 Level::Warn,
-                format!("starting it again in {} ({})", quantity::Duration(wait), count()),
+                format!(
+                    "starting it again in {} ({})",
+                    quantity::Duration(wait),
+                    count()
+                ),
             ),
             Decision::End => (
                 name::APP_EXITED,
-                if self.success { Level::Info } else { Level::Error },
+                if self.success {
+                    Level::Info
+                } else {
+                    Level::Error
+                },
                 format!("no new start, exit code {}", self.code),
             ),
             Decision::GiveUp => (
@@ -123,9 +137,9 @@ pub(super) fn not_listening(
     let ours = settings
         .public
         .filter(|public| found.iter().any(|socket| socket.is_on(*public)));
-    let elsewhere = found.iter().find(|socket| {
-        settings.public.is_none_or(|public| !socket.is_on(public))
-    });
+    let elsewhere = found
+        .iter()
+        .find(|socket| settings.public.is_none_or(|public| !socket.is_on(public)));
     let over = after >= settings.startup_timeout;
     let mut cause = format!("{who} does not listen on {expected} after {}", about(after));
     let mut evidence = "its processes listen on nothing".to_owned();
@@ -178,7 +192,9 @@ mod tests {
         let death = Death::of_process(Exit::Code(3), None, 42, None);
         let wait = Decision::RestartAfter(Duration::from_millis(500));
         assert_eq!(
-            death.event("the app", wait, 1, &Rules::default()).to_string(),
+            death
+                .event("the app", wait, 1, &Rules::default())
+                .to_string(),
             "the app ended with exit code 3 (pid 42, before it listened); starting it again in 500ms (early death 1 of 5 \
              within 1m)"
         );
@@ -220,7 +236,13 @@ mod tests {
         };
         let expected: Address = "127.0.0.1:40001".parse().unwrap();
         let tell = |found: &[Listening], after| {
-            not_listening("the app", &expected, found, &settings, Duration::from_secs(after))
+            not_listening(
+                "the app",
+                &expected,
+                found,
+                &settings,
+                Duration::from_secs(after),
+            )
         };
         let event = tell(&[listening("0.0.0.0:5000")], 60);
         assert_eq!(event.name, "app.never_listened");
@@ -230,10 +252,16 @@ mod tests {
              if that is the app, set app.connect: \"127.0.0.1:5000\""
         );
         let event = tell(&[listening("[::]:8000")], 60);
-        assert!(event.cause.contains("the port that Seaworthy serves"), "{event}");
+        assert!(
+            event.cause.contains("the port that Seaworthy serves"),
+            "{event}"
+        );
         let event = tell(&[], 60);
         assert!(event.to_string().contains("app.startup.timeout"), "{event}");
-        assert_eq!(tell(&[listening("0.0.0.0:5000")], 5).name, "app.listens_elsewhere");
+        assert_eq!(
+            tell(&[listening("0.0.0.0:5000")], 5).name,
+            "app.listens_elsewhere"
+        );
         assert_eq!(tell(&[], 5).level, Level::Info);
     }
 }

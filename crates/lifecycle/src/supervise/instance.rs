@@ -235,8 +235,8 @@ impl Instance {
         if let Some(reply) = self.restarted.take() {
             answer(reply, ());
         }
-        let ready = Event::new(name::APP_READY, format!("{} is ready", self.who()))
-            .with_evidence(format!(
+        let ready =
+            Event::new(name::APP_READY, format!("{} is ready", self.who())).with_evidence(format!(
                 "pid {} listens on {} after {}",
                 child.pid(),
                 launch.address,
@@ -256,7 +256,11 @@ impl Instance {
         self.publish(State::Starting {
             generation: self.generation + 1,
         });
-        let counter = self.shared.oom.as_ref().filter(|_| exit == Exit::Signal(Name::KILL));
+        let counter = self
+            .shared
+            .oom
+            .as_ref()
+            .filter(|_| exit == Exit::Signal(Name::KILL));
         let memory = counter
             .zip(memory)
             .and_then(|(counter, before)| Some((counter, before, counter.read()?)));
@@ -279,7 +283,12 @@ impl Instance {
         !found.is_empty()
     }
 
-    async fn never_listened(&mut self, child: &mut Child, launch: &Launch, limit: Duration) -> Ending {
+    async fn never_listened(
+        &mut self,
+        child: &mut Child,
+        launch: &Launch,
+        limit: Duration,
+    ) -> Ending {
         let elsewhere = self.not_listening(child, launch, limit).await;
         end(child, Name::KILL, std::future::ready(())).await;
         match (self.ever_ready, elsewhere) {
@@ -306,8 +315,11 @@ impl Instance {
     }
 
     fn not_started(&self, reason: &str) {
-        let event = Event::new(name::APP_NOT_STARTED, format!("{} could not be started: {reason}", self.who()))
-            .with_level(Level::Error);
+        let event = Event::new(
+            name::APP_NOT_STARTED,
+            format!("{} could not be started: {reason}", self.who()),
+        )
+        .with_level(Level::Error);
         self.shared.journal.record(event);
     }
 
@@ -316,7 +328,8 @@ impl Instance {
         let decision = if self.held {
             Decision::End
         } else {
-            self.backoff.died(Instant::now(), death.ready_for, death.success)
+            self.backoff
+                .died(Instant::now(), death.ready_for, death.success)
         };
         let early = self.backoff.early_deaths();
         let rules = &self.shared.settings.rules;

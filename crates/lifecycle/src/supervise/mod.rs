@@ -260,7 +260,10 @@ mod tests {
     fn one_failure_is_enough_and_endings_must_be_all() {
         let ended = |code| State::Ended { code };
         let running = State::Starting { generation: 1 };
-        assert_eq!(verdict(&[running.clone(), State::Failed { code: 9 }]), Some(9));
+        assert_eq!(
+            verdict(&[running.clone(), State::Failed { code: 9 }]),
+            Some(9)
+        );
         assert_eq!(verdict(&[ended(3), running]), None);
         assert_eq!(verdict(&[ended(3), ended(0)]), Some(3));
         assert_eq!(verdict(&[State::Stopped]), None);
