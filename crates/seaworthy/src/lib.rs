@@ -4,6 +4,7 @@ pub mod admin;
 pub mod cli;
 pub mod components;
 pub mod config;
+pub mod failure;
 pub mod instance;
 pub mod launch;
 pub mod listeners;

@@ -12,5 +12,5 @@ fn main() -> ExitCode {
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
         .ok();
-    seaworthy::cli::main(seaworthy::run::execute)
+    seaworthy::cli::main()
 }

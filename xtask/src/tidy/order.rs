@@ -7,13 +7,14 @@ use crate::tree::Tree;
 const PRODUCT: &str = "crates/seaworthy";
 
 /// The modules of the product from left to right; those on one line stand beside each other.
-const ORDER: [&[&str]; 7] = [
-    &["config", "instance", "mock"],
+const ORDER: [&[&str]; 8] = [
+    &["config", "failure", "instance", "mock"],
     &["launch", "views"],
     &["components"],
     &["stack"],
     &["listeners"],
-    &["admin", "run"],
+    &["admin"],
+    &["run"],
     &["cli"],
 ];
 

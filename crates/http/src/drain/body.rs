@@ -120,10 +120,8 @@ where
             }
         }
         *this.ended = true;
-        if let Some((mut inside, _)) = this.inside.take() {
-            if matches!(this.kind, Kind::Plain) {
-                inside.mark_cut();
-            }
+        if let (Some((mut inside, _)), Kind::Plain) = (this.inside.take(), &*this.kind) {
+            inside.mark_cut();
         }
         match this.kind {
             Kind::Plain => Poll::Ready(Some(Err(BodyError::Cut))),

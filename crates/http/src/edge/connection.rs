@@ -289,45 +289,24 @@ impl<S: Stream> Connection<S> {
     async fn send_body<B>(
         &mut self,
         mut body: Pin<&mut B>,
-        mut coding: Coding,
+        coding: Coding,
         events: bool,
     ) -> Result<(), Next>
     where
         B: Body<Data = Bytes, Error = BodyError>,
     {
         let tunnel = coding == Coding::Raw;
-        let mut trailers = None;
-        let mut ended = false;
+        let mut answer = Answer {
+            coding,
+            trailers: None,
+            ended: false,
+        };
         let mut stalled = false;
         poll_fn(|cx| {
             loop {
-                let mut waiting = false;
-                while !ended && !waiting && self.io.0.borrow().output.has_room() {
-                    match body.as_mut().poll_frame(cx) {
-                        Poll::Ready(Some(Ok(frame))) => {
-                            match self.io.0.borrow_mut().output.frame(frame, &mut coding) {
-                                Ok(None) => {}
-                                Ok(Some(fields)) => trailers = Some(fields),
-                                Err(_) => return Poll::Ready(Err(Next::Reset)),
-                            }
-                        }
-                        Poll::Ready(None) => {
-                            ended = true;
-                            if self
-                                .io
-                                .0
-                                .borrow_mut()
-                                .output
-                                .end(coding, trailers.as_ref())
-                                .is_err()
-                            {
-                                return Poll::Ready(Err(Next::Reset));
-                            }
-                        }
-                        Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(Next::Reset)),
-                        Poll::Pending => waiting = true,
-                    }
-                }
+                let Ok(waiting) = answer.pull(&self.io, body.as_mut(), cx) else {
+                    return Poll::Ready(Err(Next::Reset));
+                };
                 let mut io = self.io.0.borrow_mut();
                 match io.poll_write(cx) {
                     Poll::Ready(Ok(())) => stalled = false,
@@ -336,13 +315,10 @@ impl<S: Stream> Connection<S> {
                         if !std::mem::replace(&mut stalled, true) {
                             self.alarm.set(self.edge.stall);
                         }
-                        return match self.alarm.poll_due(cx) {
-                            Poll::Ready(()) => Poll::Ready(Err(Next::Reset)),
-                            Poll::Pending => Poll::Pending,
-                        };
+                        return self.alarm.poll_due(cx).map(|()| Err(Next::Reset));
                     }
                 }
-                if ended {
+                if answer.ended {
                     return Poll::Ready(Ok(()));
                 }
                 if waiting {
@@ -450,6 +426,52 @@ fn pass_on<S>(io: &mut Io<S>, status: StatusCode, headers: &HeaderMap) {
         }
     }
     encode::write_interim(io.output.head(), status, headers);
+}
+
+/// A body on its way out.
+struct Answer {
+    coding: Coding,
+    trailers: Option<HeaderMap>,
+    ended: bool,
+}
+
+/// A body that cannot be completed: what was sent of it must not pass for all.
+struct Incomplete;
+
+impl Answer {
+    /// Takes pieces of `body` while the output has room. Says whether the body keeps us waiting.
+    fn pull<S, B>(
+        &mut self,
+        io: &Shared<S>,
+        mut body: Pin<&mut B>,
+        cx: &mut Context<'_>,
+    ) -> Result<bool, Incomplete>
+    where
+        S: Stream,
+        B: Body<Data = Bytes, Error = BodyError>,
+    {
+        while !self.ended && io.0.borrow().output.has_room() {
+            match body.as_mut().poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    let added = io.0.borrow_mut().output.frame(frame, &mut self.coding);
+                    if let Some(trailers) = added.map_err(|_| Incomplete)? {
+                        self.trailers = Some(trailers);
+                    }
+                }
+                Poll::Ready(None) => {
+                    self.ended = true;
+                    let ended =
+                        io.0.borrow_mut()
+                            .output
+                            .end(self.coding, self.trailers.as_ref());
+                    ended.map_err(|_| Incomplete)?;
+                }
+                Poll::Ready(Some(Err(_))) => return Err(Incomplete),
+                Poll::Pending => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
 }
 
 /// Whether the client went away. A client that ended its side may still read, unless it reads a stream without end.

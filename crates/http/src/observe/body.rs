@@ -124,10 +124,8 @@ pin_project! {
 
 impl<B: Body> ObservedBody<B> {
     pub(super) fn new(inner: B, mut record: Option<Box<Record>>) -> Self {
-        if inner.is_end_stream() {
-            if let Some(record) = &mut record {
-                record.complete = true;
-            }
+        if let Some(record) = record.as_mut().filter(|_| inner.is_end_stream()) {
+            record.complete = true;
         }
         Self { inner, record }
     }

@@ -6,6 +6,8 @@
 
 mod body;
 mod connection;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod pool;
 pub mod replay;
 mod request;

@@ -1,8 +1,9 @@
 //! The head of the app's answer. The app is not trusted for framing: what is ambiguous is a bad gateway.
 
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{StatusCode, Version};
 
@@ -59,13 +60,22 @@ pub(super) fn parse(input: &mut BytesMut) -> Result<Option<Head>, &'static str> 
         .collect();
     let bytes = input.split_to(length).freeze();
     field::only_crlf(&bytes)?;
+    build(&bytes, &lines, status, version).map(Some)
+}
+
+fn build(
+    bytes: &Bytes,
+    lines: &[(Range<usize>, Range<usize>)],
+    status: StatusCode,
+    version: Version,
+) -> Result<Head, &'static str> {
     let mut headers = HeaderMap::with_capacity(lines.len() + 4);
     let mut framing = Framing::default();
     let mut per_connection = false;
     for (name, value) in lines {
-        let name =
-            HeaderName::from_bytes(&bytes[name]).map_err(|_| "a header name is malformed")?;
-        let value = HeaderValue::from_maybe_shared(bytes.slice(value))
+        let name = HeaderName::from_bytes(&bytes[name.clone()])
+            .map_err(|_| "a header name is malformed")?;
+        let value = HeaderValue::from_maybe_shared(bytes.slice(value.clone()))
             .map_err(|_| "a header value is malformed")?;
         match name {
             header::CONTENT_LENGTH => {
@@ -90,26 +100,31 @@ pub(super) fn parse(input: &mut BytesMut) -> Result<Option<Head>, &'static str> 
     }
     let mut keep_alive = version == Version::HTTP_11;
     if per_connection {
-        let upgrade = headers
-            .get(header::UPGRADE)
-            .filter(|_| status == StatusCode::SWITCHING_PROTOCOLS)
-            .cloned();
-        let connection = field::strip_hop_by_hop(&mut headers);
-        keep_alive = if version == Version::HTTP_11 {
-            !connection.close
-        } else {
-            connection.keep_alive
-        };
-        if let Some(upgrade) = upgrade {
-            headers.insert(header::UPGRADE, upgrade);
-        }
+        keep_alive = end_of_connection_fields(&mut headers, status, version);
     }
-    Ok(Some(Head {
+    Ok(Head {
         status,
         headers,
         delimiter: framing.delimiter(),
         keep_alive,
-    }))
+    })
+}
+
+/// Takes away what concerns this connection only, and says whether it can be used again.
+fn end_of_connection_fields(headers: &mut HeaderMap, status: StatusCode, version: Version) -> bool {
+    let upgrade = headers
+        .get(header::UPGRADE)
+        .filter(|_| status == StatusCode::SWITCHING_PROTOCOLS)
+        .cloned();
+    let connection = field::strip_hop_by_hop(headers);
+    if let Some(upgrade) = upgrade {
+        headers.insert(header::UPGRADE, upgrade);
+    }
+    if version == Version::HTTP_11 {
+        !connection.close
+    } else {
+        connection.keep_alive
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! There is no task behind it. Whoever polls for the answer also moves the request's body, before the answer's head and
 //! between its pieces, so that an app may answer while it is still being sent to.
 
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use crate::error::BodyError;
 use crate::exchange::Exchange;
 use crate::h1::decoder::{Decoder, Step};
 use crate::h1::framing::Delimiter;
-use crate::h1::output::Coding;
+use crate::h1::output::{Coding, Output};
 use crate::timer::Alarm;
 
 /// An app that says neither 100 nor anything final within this long gets the body anyway, as curl does it.
@@ -201,59 +202,11 @@ where
 
     /// Moves the request. Only a failure of the client's side is an error: the app's shows when its answer is read.
     fn send(&mut self, cx: &mut Context<'_>) -> Result<(), BodyError> {
-        let Some(connection) = &mut self.connection else {
-            return Ok(());
-        };
         loop {
-            while connection.output.has_room() {
-                let body = match &mut self.upload {
-                    Upload::Running(body) => body,
-                    Upload::Held(_, alarm) => {
-                        if alarm.poll_due(cx).is_pending() {
-                            break;
-                        }
-                        let Upload::Held(body, _) =
-                            std::mem::replace(&mut self.upload, Upload::Refused)
-                        else {
-                            break;
-                        };
-                        self.upload = Upload::Running(body);
-                        continue;
-                    }
-                    Upload::Done | Upload::Refused | Upload::Ending => break,
-                };
-                if body.is_end_stream() && self.coding == Coding::Length(0) {
-                    // Keeps the body: a switch of protocols turns it into a tunnel.
-                    break;
-                }
-                match std::pin::Pin::new(body).poll_frame(cx) {
-                    Poll::Pending => break,
-                    Poll::Ready(Some(frame)) => {
-                        self.taken = true;
-                        match connection.output.frame(frame?, &mut self.coding) {
-                            Ok(Some(trailers)) => self.trailers = Some(trailers),
-                            Ok(None) => {}
-                            Err(_) => {
-                                return Err(BodyError::Malformed("more bytes than announced"));
-                            }
-                        }
-                    }
-                    Poll::Ready(None) => {
-                        self.upload = if self.coding == Coding::Raw {
-                            Upload::Ending
-                        } else {
-                            Upload::Done
-                        };
-                        if connection
-                            .output
-                            .end(self.coding, self.trailers.as_ref())
-                            .is_err()
-                        {
-                            return Err(BodyError::Truncated);
-                        }
-                    }
-                }
-            }
+            self.pull(cx)?;
+            let Some(connection) = &mut self.connection else {
+                return Ok(());
+            };
             if connection.output.is_empty() {
                 if matches!(self.upload, Upload::Ending) && connection.poll_shutdown(cx).is_ready()
                 {
@@ -270,11 +223,55 @@ where
                         self.upload = Upload::Refused;
                     }
                     // What waits would be tried again for ever.
-                    connection.output = crate::h1::output::Output::default();
+                    connection.output = Output::default();
                     return Ok(());
                 }
             }
         }
+    }
+
+    /// Takes pieces of the request's body while the output has room.
+    fn pull(&mut self, cx: &mut Context<'_>) -> Result<(), BodyError> {
+        let Some(connection) = &mut self.connection else {
+            return Ok(());
+        };
+        while connection.output.has_room() {
+            if let Upload::Held(_, alarm) = &mut self.upload {
+                if alarm.poll_due(cx).is_pending() {
+                    break;
+                }
+                self.upload = match std::mem::replace(&mut self.upload, Upload::Refused) {
+                    Upload::Held(body, _) => Upload::Running(body),
+                    other => other,
+                };
+            }
+            let Upload::Running(body) = &mut self.upload else {
+                break;
+            };
+            if body.is_end_stream() && self.coding == Coding::Length(0) {
+                // Keeps the body: a switch of protocols turns it into a tunnel.
+                break;
+            }
+            match Pin::new(body).poll_frame(cx) {
+                Poll::Pending => break,
+                Poll::Ready(Some(frame)) => {
+                    self.taken = true;
+                    let added = connection.output.frame(frame?, &mut self.coding);
+                    let added =
+                        added.map_err(|_| BodyError::Malformed("more bytes than announced"));
+                    if let Some(trailers) = added? {
+                        self.trailers = Some(trailers);
+                    }
+                }
+                Poll::Ready(None) => {
+                    let tunnel = self.coding == Coding::Raw;
+                    self.upload = if tunnel { Upload::Ending } else { Upload::Done };
+                    let ended = connection.output.end(self.coding, self.trailers.as_ref());
+                    ended.map_err(|_| BodyError::Truncated)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The next piece of the answer's body.
@@ -331,10 +328,9 @@ where
             Upload::Running(body) => self.coding == Coding::Length(0) && body.is_end_stream(),
             Upload::Held(..) | Upload::Refused | Upload::Ending => false,
         };
-        if let Some(connection) = self.connection.take() {
-            if sent && self.keep_alive {
-                self.lease.give_back(connection, self.keep);
-            }
+        let connection = self.connection.take();
+        if let Some(connection) = connection.filter(|_| sent && self.keep_alive) {
+            self.lease.give_back(connection, self.keep);
         }
     }
 

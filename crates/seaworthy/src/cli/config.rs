@@ -7,9 +7,9 @@ use clap::{Args, Subcommand};
 use seaworthy_config::{Layer, Loaded, Path, Problems, is_known, schema_of};
 use serde_json::{Value, json};
 
-use super::failure::Failure;
 use super::{Global, RunArgs, output};
 use crate::config::{Config, Options};
+use crate::failure::Failure;
 
 /// Arguments of `config`.
 #[derive(Args, Clone, Debug)]

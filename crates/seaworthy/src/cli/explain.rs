@@ -6,8 +6,8 @@ use clap::Args;
 use seaworthy_core::catalogue::{self, ErrorType};
 use serde_json::{Value, json};
 
-use super::failure::Failure;
 use super::{Global, output};
+use crate::failure::Failure;
 
 /// Arguments of `explain`.
 #[derive(Args, Clone, Debug)]

@@ -9,7 +9,7 @@ use hyper::Method;
 use seaworthy_core::address::Address;
 use serde_json::Value;
 
-use super::failure::Failure;
+use crate::failure::Failure;
 use crate::instance::{Instance, ReadError, client, folder};
 
 /// Which instance is meant.

@@ -3,7 +3,7 @@
 use clap::Args;
 use seaworthy_core::address::Address;
 
-use super::failure::Failure;
+use crate::failure::Failure;
 use crate::mock::{self, Options, Profile};
 
 /// Arguments of `mock`.

@@ -6,11 +6,11 @@
 
 mod config;
 mod explain;
-mod failure;
 mod locate;
 mod mock;
 mod output;
 mod prestop;
+mod run;
 mod status;
 mod stop;
 
@@ -20,9 +20,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::failure::Failure;
+
 pub use config::{ConfigArgs, options};
 pub use explain::ExplainArgs;
-pub use failure::Failure;
 pub use locate::Which;
 pub use mock::MockArgs;
 pub use prestop::PrestopArgs;
@@ -108,15 +109,12 @@ fn key_and_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Reads the program's arguments, does what they say, and gives the exit code. `run` is the verb that needs the whole product.
-pub fn main(run: impl FnOnce(&Global, RunArgs) -> anyhow::Result<u8>) -> ExitCode {
-    main_from(std::env::args_os(), run)
+/// Reads the program's arguments, does what they say, and gives the exit code.
+pub fn main() -> ExitCode {
+    main_from(std::env::args_os())
 }
 
-fn main_from(
-    args: impl IntoIterator<Item = OsString>,
-    run: impl FnOnce(&Global, RunArgs) -> anyhow::Result<u8>,
-) -> ExitCode {
+fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
@@ -127,7 +125,7 @@ fn main_from(
     };
     let Cli { global, verb } = cli;
     let done = match verb {
-        Verb::Run(args) => run(&global, args),
+        Verb::Run(args) => run::execute(&global, &args),
         verb => execute(&global, verb).map(|()| 0),
     };
     done.map_or_else(|error| report(&global, &error), ExitCode::from)
@@ -220,14 +218,9 @@ mod tests {
     }
 
     #[test]
-    fn the_exit_code_is_that_of_run_or_of_the_error() {
-        let args = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
-        let code = |code: u8| format!("{:?}", ExitCode::from(code));
-        let ran = main_from(args("seaworthy run"), |_, _| Ok(75));
-        assert_eq!(format!("{ran:?}"), code(75));
-        let failed = main_from(args("seaworthy run"), |_, _| {
-            Err(Failure::usage("no command").into())
-        });
-        assert_eq!(format!("{failed:?}"), code(2));
+    fn the_exit_code_is_that_of_the_error() {
+        let failure: anyhow::Error = Failure::usage("no command").into();
+        let ended = report(&Global::default(), &failure);
+        assert_eq!(format!("{ended:?}"), format!("{:?}", ExitCode::from(2)));
     }
 }

@@ -5,9 +5,9 @@ use hyper::Method;
 use seaworthy_core::quantity::Duration;
 use serde_json::{Value, json};
 
-use super::failure::Failure;
 use super::locate::{self, Found, Which};
 use super::{Global, output};
+use crate::failure::Failure;
 use crate::instance::process::{self, Watched};
 
 /// Arguments of `stop`.

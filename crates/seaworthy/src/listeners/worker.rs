@@ -58,9 +58,9 @@ async fn serve(parts: Parts) -> io::Result<()> {
         components,
         listener,
         balance,
-        mut door,
+        door,
         drain,
-        mut closing,
+        closing,
         tls,
         lines,
     } = parts;
@@ -72,18 +72,12 @@ async fn serve(parts: Parts) -> io::Result<()> {
         timer.clone(),
         "seaworthy",
     );
-    let telemetry = Rc::new(Telemetry {
-        metrics: components.metrics.then(|| components.registry.worker()),
-        lines,
-    });
+    let metrics = components.metrics.then(|| components.registry.worker());
+    let telemetry = Rc::new(Telemetry { metrics, lines });
     spawn_local(housekeeping(upstream.clone(), telemetry.clone()));
     let observer: Rc<dyn Observer> = telemetry.clone();
-    let table = Table::new(
-        components.public_views.clone(),
-        components.board.clone(),
-        components.registry.clone(),
-    )
-    .merging();
+    let (entries, board) = (components.public_views.clone(), components.board.clone());
+    let table = Table::new(entries, board, components.registry.clone()).merging();
     let stack = stack::build(
         &components,
         upstream,
@@ -110,6 +104,29 @@ async fn serve(parts: Parts) -> io::Result<()> {
         });
     };
     let listener = tokio::net::TcpListener::from_std(listener)?;
+    accept(
+        listener,
+        door,
+        closing,
+        &connections,
+        components.max_connections,
+        &admit,
+    )
+    .await?;
+    finish(&connections, &drain).await;
+    telemetry.flush();
+    Ok(())
+}
+
+/// Accepts until told to close, and then what the kernel has already taken on our behalf: it is answered, not reset.
+async fn accept(
+    listener: tokio::net::TcpListener,
+    mut door: mpsc::Receiver<Handed>,
+    mut closing: watch::Receiver<bool>,
+    connections: &Connections,
+    most: usize,
+    admit: &impl Fn(Handed),
+) -> io::Result<()> {
     loop {
         tokio::select! {
             biased;
@@ -120,23 +137,19 @@ async fn serve(parts: Parts) -> io::Result<()> {
             }
             Some(handed) = door.recv() => admit(handed),
             accepted = listener.accept() => match accepted {
-                Ok((stream, address)) => place(&connections, stream, address, components.max_connections, &admit),
+                Ok((stream, address)) => place(connections, stream, address, most, admit),
                 Err(error) if is_exhausted(&error) => tokio::time::sleep(EXHAUSTED).await,
                 // A client that left before it was accepted concerns nobody.
                 Err(_) => {}
             },
         }
     }
-    // Connections the kernel has already taken on our behalf are answered, not reset.
     let listener = listener.into_std()?;
     while let Ok((stream, address)) = listener.accept() {
         connections.balance.place_own();
         prepare(&stream);
         admit((stream, address));
     }
-    drop(listener);
-    finish(&connections, &drain).await;
-    telemetry.flush();
     Ok(())
 }
 

@@ -12,9 +12,9 @@ use seaworthy_core::address::Address;
 use seaworthy_lifecycle::spawn::Program;
 use seaworthy_lifecycle::supervise::Launch;
 
-use crate::cli::Failure;
 use crate::config::Config;
 use crate::config::app::Command as Words;
+use crate::failure::Failure;
 use crate::launch::{Command, Endpoint, Launcher, Plan, installed, words};
 
 /// A recognised command with everything a start needs.

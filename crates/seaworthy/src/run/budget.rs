@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use seaworthy_core::budget::Budget;
 
-use crate::cli::Failure;
 use crate::config::Config;
 use crate::config::shutdown::USUAL_PROPAGATION;
+use crate::failure::Failure;
 
 /// Derives the phases from the grace period. Without Kubernetes nobody routes by readiness, and a delay would only be one.
 pub(super) fn derive(config: &Config, env: &BTreeMap<String, String>) -> anyhow::Result<Budget> {

@@ -12,16 +12,15 @@ mod face;
 mod plane;
 mod state_dir;
 
-use crate::cli::{Global, RunArgs, options};
-use crate::config::Config;
+use seaworthy_config::Loaded;
+
+use crate::config::{Config, Options};
 
 /// Runs until the service has stopped. The result is the exit code.
 ///
 /// # Errors
-/// When the configuration is wrong or the service cannot be started.
-pub fn execute(global: &Global, args: RunArgs) -> anyhow::Result<u8> {
-    let options = options(global, &args)?;
-    let loaded = Config::load(&options)?;
+/// When the service cannot be started.
+pub fn serve(loaded: Loaded<Config>, options: Options) -> anyhow::Result<u8> {
     // One thread for everything but requests: children must be started from the main thread, and are, because tasks of this
     // runtime run nowhere else.
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::Failure;
 use crate::config::{Config, Options};
+use crate::failure::Failure;
 use crate::instance::{Instance, folder};
 
 /// The folder that the configuration names, or the one for the current folder. Two instances cannot share one.

@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName};
 use http::{Method, Request, Uri, Version};
 use seaworthy_core::catalogue::{self, ErrorType};
@@ -88,7 +88,7 @@ impl From<BadFraming> for Reject {
 pub fn parse(buffer: &mut BytesMut, limits: &Limits) -> Result<Option<Head>, Reject> {
     if buffer.starts_with(b"\r\n") {
         // One empty line before a request is what RFC 9112, section 2.2, asks to forgive.
-        let _ = buffer.split_to(2);
+        buffer.advance(2);
     }
     if buffer.is_empty() {
         return Ok(None);

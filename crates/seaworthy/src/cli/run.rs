@@ -1,0 +1,12 @@
+//! `seaworthy run`: the one verb that needs the whole product.
+
+use super::{Global, RunArgs, options};
+use crate::config::Config;
+use crate::run;
+
+/// Runs until the service has stopped. The result is the exit code.
+pub(super) fn execute(global: &Global, args: &RunArgs) -> anyhow::Result<u8> {
+    let options = options(global, args)?;
+    let loaded = Config::load(&options)?;
+    run::serve(loaded, options)
+}
