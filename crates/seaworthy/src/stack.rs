@@ -53,7 +53,7 @@ pub fn build(
         .layer(LimitSizeLayer::new(components.sizes.as_slice().into()))
         // The clocks cover waiting for a starting app as well as the app's own time.
         .layer(TimeoutLayer::new(
-            components.timeouts.as_slice().into(),
+            &components.timeouts,
             timer,
         ))
         .service(upstream)

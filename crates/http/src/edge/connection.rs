@@ -269,6 +269,8 @@ impl<S: Stream> Connection<S> {
         };
         {
             let mut io = self.io.0.borrow_mut();
+            // Too late for 100: it would stand between this head and its body.
+            io.expect = Expect::Nothing;
             let framing = (!bodiless && !upgraded).then_some(coding);
             encode::write_head(io.output.head(), status, headers, framing, after);
         }

@@ -1,5 +1,6 @@
 //! The layer that fills in the exchange.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,9 +9,9 @@ use std::task::{Context, Poll, ready};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response};
 use pin_project_lite::pin_project;
-use seaworthy_core::identity::{self, TrustedProxies};
+use seaworthy_core::identity::{self, Client, TrustedProxies};
 use seaworthy_core::request_id::RequestId;
-use seaworthy_core::route::RouteTable;
+use seaworthy_core::route::{RouteId, RouteTable};
 use seaworthy_core::trace_context::TraceContext;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -69,40 +70,53 @@ pub struct Identify<S> {
     config: Rc<Config>,
 }
 
+/// What was found out about a request; noted in its exchange in one go, because the request cannot be read meanwhile.
+struct Found {
+    client: Client,
+    request_id: Option<RequestId>,
+    correlated: bool,
+    trace: Option<TraceContext>,
+    route: RouteId,
+}
+
 impl Config {
-    fn identify(&self, exchange: &mut Exchange, headers: &HeaderMap) -> bool {
-        let peer = exchange.peer.map(|peer| peer.ip());
-        let believed = peer.is_none_or(|peer| self.trusted.trusts(peer.to_canonical()));
-        if believed {
+    fn identify<B>(&self, request: &Request<B>, peer: Option<IpAddr>) -> Found {
+        let headers = request.headers();
+        let believed = peer.is_none_or(|peer| self.trusted.trusts(peer));
+        let client = if believed {
             let lines: smallvec::SmallVec<[&[u8]; 4]> = headers
                 .get_all(X_FORWARDED_FOR)
                 .into_iter()
                 .map(HeaderValue::as_bytes)
                 .collect();
-            let client = identity::client(peer, lines.into_iter(), &self.trusted);
-            exchange.client = client.ip;
-            exchange.peer_trusted = client.peer_trusted;
-            exchange.vouched_hops = client.hops;
+            identity::client(peer, lines.into_iter(), &self.trusted)
         } else {
-            exchange.client = peer.map(|peer| peer.to_canonical());
-        }
+            Client {
+                ip: peer,
+                hops: 0,
+                peer_trusted: false,
+            }
+        };
         let mut correlated = false;
-        if self.request_id {
+        let request_id = self.request_id.then(|| {
             let given = headers.get(X_REQUEST_ID).or_else(|| {
                 let alias = headers.get(X_CORRELATION_ID);
                 correlated = alias.is_some();
                 alias
             });
-            exchange.request_id = Some(
-                given
-                    .and_then(|given| RequestId::accept(given.as_bytes()))
-                    .unwrap_or_else(fresh_request_id),
-            );
+            given
+                .and_then(|given| RequestId::accept(given.as_bytes()))
+                .unwrap_or_else(fresh_request_id)
+        });
+        Found {
+            client,
+            request_id,
+            correlated,
+            trace: self.trace.then(|| trace(headers)),
+            route: self
+                .routes
+                .find(request.method().as_str(), request.uri().path()),
         }
-        if self.trace {
-            exchange.trace = Some(trace(headers));
-        }
-        correlated
     }
 }
 
@@ -135,22 +149,25 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (mut parts, body) = request.into_parts();
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let mut request_id = None;
         let mut correlated = false;
-        if let Some(exchange) = parts.extensions.get_mut::<Exchange>() {
-            correlated = self.config.identify(exchange, &parts.headers);
-            if !self.config.routes.is_empty() {
-                exchange.route = self
-                    .config
-                    .routes
-                    .find(parts.method.as_str(), parts.uri.path());
+        if let Some(exchange) = request.extensions().get::<Exchange>() {
+            let peer = exchange.peer.map(|peer| peer.ip().to_canonical());
+            let found = self.config.identify(&request, peer);
+            request_id.clone_from(&found.request_id);
+            correlated = found.correlated;
+            if let Some(exchange) = request.extensions_mut().get_mut::<Exchange>() {
+                exchange.client = found.client.ip;
+                exchange.peer_trusted = found.client.peer_trusted;
+                exchange.vouched_hops = found.client.hops;
+                exchange.request_id = found.request_id;
+                exchange.trace = found.trace;
+                exchange.route = found.route;
             }
-            request_id.clone_from(&exchange.request_id);
         }
         ResponseFuture {
-            future: self.inner.call(Request::from_parts(parts, body)),
+            future: self.inner.call(request),
             request_id,
             correlated,
         }
@@ -180,7 +197,7 @@ where
         if let Some(value) = this
             .request_id
             .as_ref()
-            .and_then(|id| HeaderValue::from_str(id.as_str()).ok())
+            .and_then(|id| HeaderValue::from_bytes(id.as_bytes()).ok())
         {
             if *this.correlated {
                 response

@@ -19,13 +19,14 @@ use crate::timer::Timer;
 /// Puts a [`Timeout`] around a service.
 #[derive(Clone, Debug)]
 pub struct TimeoutLayer<T> {
-    limits: Rc<[Limits]>,
+    limits: Rc<[Rc<Limits>]>,
     timer: T,
 }
 
 impl<T> TimeoutLayer<T> {
     /// One set of limits for each route, the first for requests without one.
-    pub fn new(limits: Rc<[Limits]>, timer: T) -> Self {
+    pub fn new(limits: &[Limits], timer: T) -> Self {
+        let limits = limits.iter().copied().map(Rc::new).collect();
         Self { limits, timer }
     }
 }
@@ -46,7 +47,7 @@ impl<S, T: Clone> Layer<S> for TimeoutLayer<T> {
 #[derive(Clone, Debug)]
 pub struct Timeout<S, T> {
     inner: S,
-    limits: Rc<[Limits]>,
+    limits: Rc<[Rc<Limits>]>,
     timer: T,
 }
 
@@ -72,7 +73,7 @@ where
         let limits = self
             .limits
             .get(usize::from(route.0))
-            .copied()
+            .cloned()
             .unwrap_or_default();
         ResponseFuture {
             future: self.inner.call(request),
@@ -93,7 +94,7 @@ pin_project! {
         #[pin]
         response: Option<T::Sleep>,
         total: Option<Pin<Box<T::Sleep>>>,
-        limits: Limits,
+        limits: Rc<Limits>,
         timer: T,
     }
 }
@@ -108,7 +109,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         if let Poll::Ready(result) = this.future.poll(cx) {
-            let limits = *this.limits;
+            let limits = **this.limits;
             return Poll::Ready(result.map(|response| {
                 let tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
                 let silence = match () {

@@ -10,7 +10,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::request::Parts;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
@@ -21,7 +20,7 @@ use crate::exchange::Viewed;
 /// What is mounted.
 pub trait Views {
     /// The answer for this request, or `None` when it is the app's.
-    fn answer(&self, request: &Parts) -> Option<Response<Bytes>>;
+    fn answer<B>(&self, request: &Request<B>) -> Option<Response<Bytes>>;
 }
 
 /// Puts a [`Mount`] in front of a service.
@@ -95,8 +94,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (parts, body) = request.into_parts();
-        if let Some(mut answer) = self.views.answer(&parts) {
+        if let Some(mut answer) = self.views.answer(&request) {
             answer.extensions_mut().insert(Viewed);
             return ResponseFuture {
                 state: State::View {
@@ -106,7 +104,7 @@ where
         }
         ResponseFuture {
             state: State::App {
-                future: self.inner.call(Request::from_parts(parts, body)),
+                future: self.inner.call(request),
             },
         }
     }

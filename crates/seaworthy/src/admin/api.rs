@@ -58,8 +58,7 @@ async fn prestop(State(admin): State<Admin>) -> Response {
 }
 
 async fn views(State(admin): State<Admin>, request: HttpRequest) -> Response {
-    let (parts, _) = request.into_parts();
-    match admin.views.answer(&parts) {
+    match admin.views.answer(&request) {
         Some(answer) => {
             let (parts, body) = answer.into_parts();
             (parts.status, parts.headers, body).into_response()

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
-use http::request::Parts;
-use http::{Method, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use seaworthy_health::{Board, View};
 use seaworthy_http::exchange::Exchange;
 use seaworthy_http::views::Views;
@@ -96,10 +95,10 @@ impl Table {
 }
 
 impl Views for Table {
-    fn answer(&self, request: &Parts) -> Option<Response<Bytes>> {
-        let path = request.uri.path();
+    fn answer<B>(&self, request: &Request<B>) -> Option<Response<Bytes>> {
+        let path = request.uri().path();
         let entry = self.find(path)?;
-        if request.method != Method::GET && request.method != Method::HEAD {
+        if request.method() != Method::GET && request.method() != Method::HEAD {
             return None;
         }
         if entry.loopback_only && !is_local(request) {
@@ -112,8 +111,7 @@ impl Views for Table {
         if entry.answers == Mode::Merge && self.merges {
             return None;
         }
-        let accept = request
-            .headers
+        let accept = request.headers()
             .get(header::ACCEPT)
             .and_then(|accept| accept.to_str().ok());
         let view = match entry.view {
@@ -125,17 +123,15 @@ impl Views for Table {
 }
 
 /// `?detailed=true` on readiness asks for the components as well.
-fn wants_detail(request: &Parts) -> bool {
-    request
-        .uri
+fn wants_detail<B>(request: &Request<B>) -> bool {
+    request.uri()
         .query()
         .is_some_and(|query| query.split('&').any(|pair| pair == "detailed=true"))
 }
 
 /// A peer on this machine that speaks for itself.
-fn is_local(request: &Parts) -> bool {
-    let loopback = request
-        .extensions
+fn is_local<B>(request: &Request<B>) -> bool {
+    let loopback = request.extensions()
         .get::<Exchange>()
         .is_some_and(|exchange| {
             exchange
@@ -145,7 +141,7 @@ fn is_local(request: &Parts) -> bool {
     loopback
         && !["x-forwarded-for", "forwarded", "x-real-ip"]
             .iter()
-            .any(|name| request.headers.contains_key(*name))
+            .any(|name| request.headers().contains_key(*name))
 }
 
 fn respond(status: StatusCode, media_type: &'static str, body: Bytes) -> Response<Bytes> {
