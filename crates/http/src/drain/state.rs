@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use seaworthy_core::budget::Ramp;
 use slab::Slab;
 
 /// How far a shutdown has come, as requests see it.
@@ -33,13 +34,12 @@ struct Shared {
     cut: AtomicU64,
     completed: AtomicU64,
     listeners: Mutex<Slab<Option<Waker>>>,
-    ramp: Mutex<Option<Ramp>>,
+    ramp: Mutex<Option<Share>>,
 }
 
 /// Refuses a growing share of requests, evenly spread: an accumulator, not a die, so that the share is exact.
-struct Ramp {
-    since: Instant,
-    length: Duration,
+struct Share {
+    ramp: Ramp,
     owed: f64,
 }
 
@@ -67,13 +67,9 @@ impl Drain {
         }
     }
 
-    /// From now on, while propagating, refuses a share of new requests that grows from none to all over `length`.
-    pub fn ramp(&self, now: Instant, length: Duration) {
-        *self.ramp_state() = Some(Ramp {
-            since: now,
-            length,
-            owed: 0.0,
-        });
+    /// While propagating, refuses a growing share of new requests.
+    pub fn ramp(&self, ramp: Ramp) {
+        *self.share() = Some(Share { ramp, owed: 0.0 });
     }
 
     /// Whether a request that arrives now may come in.
@@ -81,9 +77,9 @@ impl Drain {
         match self.phase() {
             Phase::Serving => true,
             Phase::Propagating => self
-                .ramp_state()
+                .share()
                 .as_mut()
-                .is_none_or(|ramp| ramp.admits(now())),
+                .is_none_or(|share| share.admits(now())),
             Phase::Draining | Phase::Cut => false,
         }
     }
@@ -127,7 +123,7 @@ impl Drain {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ramp_state(&self) -> MutexGuard<'_, Option<Ramp>> {
+    fn share(&self) -> MutexGuard<'_, Option<Share>> {
         self.0.ramp.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -141,15 +137,9 @@ impl fmt::Debug for Drain {
     }
 }
 
-impl Ramp {
+impl Share {
     fn admits(&mut self, now: Instant) -> bool {
-        let length = self.length.as_secs_f64();
-        let share = if length > 0.0 {
-            (now.saturating_duration_since(self.since).as_secs_f64() / length).min(1.0)
-        } else {
-            1.0
-        };
-        self.owed += share;
+        self.owed += self.ramp.refused(now);
         let refused = self.owed >= 1.0;
         if refused {
             self.owed -= 1.0;
@@ -228,6 +218,8 @@ impl Drop for Listener {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use futures_test::task::new_count_waker;
 
@@ -254,7 +246,10 @@ mod tests {
         let drain = Drain::default();
         let start = Instant::now();
         drain.advance(Phase::Propagating);
-        drain.ramp(start, Duration::from_secs(4));
+        drain.ramp(Ramp {
+            from: start,
+            over: Duration::from_secs(4),
+        });
         let refused_in = |second: u64| {
             (0..100)
                 .filter(|i| !drain.admits(|| start + Duration::from_millis(second * 1000 + i * 10)))
