@@ -35,7 +35,7 @@ fn check(head: &ResponseHead) {
         .collect();
     match (head.delimiter, lengths.as_slice()) {
         (Delimiter::Length(length), [value]) => {
-            assert_eq!(value.to_str().map(str::parse), Ok(Ok(length)));
+            assert_eq!(value.to_str().expect("digits").parse(), Ok(length));
         }
         (Delimiter::None | Delimiter::Chunked, []) => {}
         other => panic!("framing {other:?}"),

@@ -2,6 +2,7 @@
 //!
 //! Names begin with the row of the list of hostile cases that they show (G01 to G06, G29), where there is one.
 
+mod bodies;
 mod expect;
 mod framing;
 mod front;
