@@ -4,8 +4,8 @@ use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
+use seaworthy_core::budget::Ramp;
 use seaworthy_http::drain::{Drain, Phase};
 use seaworthy_telemetry::access::Writer;
 use tokio::sync::watch;
@@ -71,11 +71,10 @@ impl Public {
         }
     }
 
-    /// Lets every worker refuse a share of requests that grows from none to all over `length`.
-    pub fn ramp(&self, length: Duration) {
-        let now = Instant::now();
+    /// Lets every worker refuse a growing share of requests.
+    pub fn ramp(&self, ramp: Ramp) {
         for drain in &self.drains {
-            drain.ramp(now, length);
+            drain.ramp(ramp);
         }
     }
 

@@ -29,7 +29,7 @@ pub enum TlsError {
         source: io::Error,
     },
     /// A file holds no PEM of the right kind.
-    #[error("{path} holds no usable {what} in PEM form: {reason}")]
+    #[error("{path}, named in listen.tls, holds no usable {what} in PEM form: {reason}")]
     Pem {
         /// The file.
         path: PathBuf,

@@ -31,7 +31,7 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// Without file descriptors, accepting again at once would only burn the processor.
 const EXHAUSTED: Duration = Duration::from_millis(50);
 /// Connections that are still there this long after the cut are dropped.
-const LAST: Duration = Duration::from_millis(1200);
+const LAST: Duration = Duration::from_millis(700);
 
 /// Everything a worker is made of; it may be sent to the worker's thread.
 pub(super) struct Parts {

@@ -22,9 +22,10 @@ use tokio::sync::mpsc;
 
 use super::announce::{self, Facts};
 use super::app::App;
-use super::control::{Control, Outcome};
+use super::control::Control;
 use super::face::Face;
 use super::plane::Plane;
+use super::shutdown::{Service, hooks};
 use super::{budget, state_dir};
 use crate::admin::{self, Admin};
 use crate::components::{Components, State};
@@ -72,10 +73,7 @@ pub(super) async fn run(loaded: Loaded<Config>, options: Options) -> anyhow::Res
     let control = parts
         .serve(app, folder, budget, admin_is_set, signals)
         .await?;
-    let outcome = control.run().await;
-    Ok(match outcome {
-        Outcome::AppEnded(code) | Outcome::Stopped(code) => code,
-    })
+    Ok(control.run().await)
 }
 
 const NOTHING_TO_RUN: &str = "there is nothing to run: write the command after `--`, as in `seaworthy run -- uvicorn app:app`, \
@@ -204,18 +202,23 @@ impl Parts {
             None => self.face.remote_ready(),
         }
         Ok(Control {
-            config: self.config,
-            registry: self.registry,
-            face: self.face,
-            plane,
-            supervisor,
+            service: Service {
+                face: self.face,
+                plane,
+                supervisor,
+                stop_signal: self.config.app.stop_signal.into(),
+                registry: self.registry,
+                folder,
+                since: None,
+            },
+            hooks: hooks(&self.config.shutdown.hooks)?,
+            settings: self.config.shutdown,
+            budget,
             reaper,
             journal,
             signals,
             incoming,
-            budget,
             instance,
-            folder,
         })
     }
 

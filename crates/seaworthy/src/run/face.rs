@@ -86,11 +86,6 @@ impl Face {
         &self.board
     }
 
-    /// The phase now.
-    pub(super) fn phase(&self) -> Phase {
-        self.facts().phase
-    }
-
     /// Moves on to `phase`.
     pub(super) fn enter(&self, phase: Phase) {
         let mut facts = self.facts();

@@ -10,6 +10,7 @@ mod budget;
 mod control;
 mod face;
 mod plane;
+mod shutdown;
 mod state_dir;
 
 use seaworthy_config::Loaded;
