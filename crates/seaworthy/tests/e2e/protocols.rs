@@ -122,7 +122,11 @@ async fn trailers_pass_both_ways() -> Result<()> {
         .await?;
     let answer = connection.response("POST").await?;
     assert_eq!(answer.text(), "abc");
-    let ends: Vec<_> = answer.trailers.iter().map(|(_, value)| value.as_str()).collect();
+    let ends: Vec<_> = answer
+        .trailers
+        .iter()
+        .map(|(_, value)| value.as_str())
+        .collect();
     assert_eq!(ends, ["reached"], "{:?}", answer.trailers);
     let text = origin.text().to_lowercase();
     assert!(text.contains("0\r\nx-sum: 42\r\n\r\n"), "{text}");
@@ -178,7 +182,9 @@ async fn early_hints_arrive_before_the_answer_is_there() -> Result<()> {
     ]);
     let (seaworthy, _origin) = before(script).await?;
     let mut connection = Connection::open(seaworthy.public()).await?;
-    connection.send(client::request("GET", "/", &[], b"")).await?;
+    connection
+        .send(client::request("GET", "/", &[], b""))
+        .await?;
     let hint = connection.head().await?;
     assert_eq!(hint.status()?, 103);
     assert_eq!(hint.header("link"), Some("</a.css>; rel=preload"));
@@ -194,7 +200,8 @@ async fn early_hints_arrive_before_the_answer_is_there() -> Result<()> {
 #[tokio::test]
 async fn an_event_arrives_before_the_next_one_is_sent() -> Result<()> {
     let gate = Gate::new();
-    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head =
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
     let script = Script::steps_of(vec![
         Step::Request,
         Step::Send(format!("{head}9\r\ndata: 1\n\n\r\n").into()),
@@ -204,7 +211,9 @@ async fn an_event_arrives_before_the_next_one_is_sent() -> Result<()> {
     ]);
     let (seaworthy, _origin) = before(script).await?;
     let mut connection = Connection::open(seaworthy.public()).await?;
-    connection.send(client::request("GET", "/sse", &[], b"")).await?;
+    connection
+        .send(client::request("GET", "/sse", &[], b""))
+        .await?;
     assert_eq!(
         connection.head().await?.header("content-type"),
         Some("text/event-stream")
@@ -252,10 +261,20 @@ async fn an_answer_that_breaks_off_ends_visibly_cut() -> Result<()> {
     let chunk = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n";
     let length = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart";
     for broken in [chunk, length] {
-        let (seaworthy, _origin) = before(Script::reset_after(broken)).await?;
+        let gate = Gate::new();
+        let script = Script::steps_of(vec![
+            Step::Request,
+            Step::Send(broken.into()),
+            Step::Wait(gate.clone()),
+            Step::Reset,
+        ]);
+        let (seaworthy, _origin) = before(script).await?;
         let mut connection = Connection::open(seaworthy.public()).await?;
-        connection.send(client::request("GET", "/", &[], b"")).await?;
+        connection
+            .send(client::request("GET", "/", &[], b""))
+            .await?;
         assert_eq!(connection.head().await?.status()?, 200);
+        gate.open();
         let (rest, end) = connection.rest().await?;
         assert!(!rest.ends_with(b"0\r\n\r\n"), "the cut looks like an end");
         assert_eq!(end, End::Reset);
@@ -304,8 +323,21 @@ mod real {
     async fn curl_speaks_each_version() -> Result<()> {
         let front = Front::start().await?;
         let url = format!("http://{}/bytes/100000", front.seaworthy.public());
-        for version in ["--http1.0", "--http1.1", "--http2", "--http2-prior-knowledge"] {
-            let words = ["-sS", "-o", "/dev/null", "-w", "%{http_code} %{size_download}", version, &url];
+        for version in [
+            "--http1.0",
+            "--http1.1",
+            "--http2",
+            "--http2-prior-knowledge",
+        ] {
+            let words = [
+                "-sS",
+                "-o",
+                "/dev/null",
+                "-w",
+                "%{http_code} %{size_download}",
+                version,
+                &url,
+            ];
             let output = tool::run("curl", &words, PATIENCE).await?;
             let said = String::from_utf8_lossy(&output.stdout).into_owned();
             assert_eq!(said, "200 100000", "{version}: {output:?}");

@@ -16,7 +16,11 @@ const MIB: u64 = 1 << 20;
 
 /// 64 MiB every day, 1 GiB in a full run.
 fn large() -> u64 {
-    if scale::factor() > 1 { 1024 * MIB } else { 64 * MIB }
+    if scale::factor() > 1 {
+        1024 * MIB
+    } else {
+        64 * MIB
+    }
 }
 
 /// How long a large body may take on a busy machine.
@@ -35,7 +39,9 @@ async fn a_large_answer_arrives_byte_for_byte() -> Result<()> {
     for query in ["", "?chunked"] {
         let mut connection = Connection::open(front.seaworthy.public()).await?;
         let path = format!("/bytes/{size}{query}");
-        connection.send(client::request("GET", &path, &[], b"")).await?;
+        connection
+            .send(client::request("GET", &path, &[], b""))
+            .await?;
         let head = connection.head().await?;
         let chunked = head.has_token("transfer-encoding", "chunked");
         assert_eq!(chunked, !query.is_empty());
@@ -49,7 +55,13 @@ async fn a_large_answer_arrives_byte_for_byte() -> Result<()> {
             assert!(!part.is_empty(), "ended after {at} of {size} bytes");
             // The mock's pattern: 251 is prime, so that no lost block goes unseen.
             let expected = (at..).map(|at| u8::try_from(at % 251).unwrap_or_default());
-            assert!(part.iter().copied().zip(expected).all(|(got, want)| got == want), "near byte {at}");
+            assert!(
+                part.iter()
+                    .copied()
+                    .zip(expected)
+                    .all(|(got, want)| got == want),
+                "near byte {at}"
+            );
             at += part.len() as u64;
         }
         assert_eq!(at, size);
@@ -60,10 +72,14 @@ async fn a_large_answer_arrives_byte_for_byte() -> Result<()> {
 #[tokio::test]
 async fn a_large_upload_arrives_whole() -> Result<()> {
     let front = Front::start().await?;
-    let mut connection = Connection::open(front.seaworthy.public()).await?.patience(LONG);
+    let mut connection = Connection::open(front.seaworthy.public())
+        .await?
+        .patience(LONG);
     let size = large();
     connection
-        .send(format!("POST /echo?headers HTTP/1.1\r\nHost: test\r\nContent-Length: {size}\r\n\r\n"))
+        .send(format!(
+            "POST /echo?headers HTTP/1.1\r\nHost: test\r\nContent-Length: {size}\r\n\r\n"
+        ))
         .await?;
     connection.send_bulk(size).await?;
     let answer: Response = connection.response("POST").await?;
@@ -74,7 +90,7 @@ async fn a_large_upload_arrives_whole() -> Result<()> {
 #[tokio::test]
 async fn an_app_that_does_not_read_stops_the_client() -> Result<()> {
     let gate = Gate::new();
-    let total = 256 * MIB;
+    let total = 128 * MIB;
     let script = Script::steps_of(vec![
         Step::Head,
         Step::Deaf,
@@ -101,7 +117,7 @@ async fn an_app_that_does_not_read_stops_the_client() -> Result<()> {
     });
     let stopped = settled(|| sent.load(Ordering::Relaxed)).await?;
     // What lies between the two is in the sockets' buffers, not in ours.
-    assert!(stopped < total / 4, "{} MiB were taken", stopped / MIB);
+    assert!(stopped < total / 2, "{} MiB were taken", stopped / MIB);
     let held = seaworthy.usage()?.rss.saturating_sub(before);
     assert!(held < 2 * MIB, "{} KiB are held", held / 1024);
     gate.open();
@@ -134,7 +150,9 @@ async fn a_slow_reader_of_a_large_answer_costs_next_to_nothing() -> Result<()> {
 /// Asks for everything and reads no more than the head.
 async fn open_slowly(seaworthy: &Seaworthy) -> Result<Connection> {
     let mut connection = Connection::open(seaworthy.public()).await?;
-    connection.send(client::request("GET", "/", &[], b"")).await?;
+    connection
+        .send(client::request("GET", "/", &[], b""))
+        .await?;
     assert_eq!(connection.head().await?.status()?, 200);
     Ok(connection)
 }
@@ -168,11 +186,16 @@ mod real {
             let server = app.start().await?;
             let seaworthy = Seaworthy::build().connect(server.address).ready().await?;
             let mut connection = Connection::open(seaworthy.public()).await?.patience(LONG);
-            let head = format!("POST /upload HTTP/1.1\r\nHost: test\r\nContent-Length: {size}\r\n\r\n");
+            let head =
+                format!("POST /upload HTTP/1.1\r\nHost: test\r\nContent-Length: {size}\r\n\r\n");
             connection.send(head).await?;
             let sent = connection.send_bulk(size).await?;
             let got = connection.response("POST").await?.json()?;
-            assert_eq!((got["bytes"].as_u64(), got["sha256"].as_str()), (Some(size), Some(sent.as_str())), "{app:?}");
+            assert_eq!(
+                (got["bytes"].as_u64(), got["sha256"].as_str()),
+                (Some(size), Some(sent.as_str())),
+                "{app:?}"
+            );
             within_bounds(&seaworthy)?;
         }
         Ok(())
@@ -186,9 +209,23 @@ mod real {
             let server = app.start().await?;
             let seaworthy = Seaworthy::build().connect(server.address).ready().await?;
             let mut connection = Connection::open(seaworthy.public()).await?.patience(LONG);
-            connection.send(client::request("GET", &format!("/download/{size}"), &[], b"")).await?;
-            assert_eq!(connection.head().await?.header("content-length"), Some(size.to_string().as_str()));
-            assert_eq!(connection.receive_bulk(size).await?, download_sha256(size), "{app:?}");
+            connection
+                .send(client::request(
+                    "GET",
+                    &format!("/download/{size}"),
+                    &[],
+                    b"",
+                ))
+                .await?;
+            assert_eq!(
+                connection.head().await?.header("content-length"),
+                Some(size.to_string().as_str())
+            );
+            assert_eq!(
+                connection.receive_bulk(size).await?,
+                download_sha256(size),
+                "{app:?}"
+            );
             within_bounds(&seaworthy)?;
         }
         Ok(())

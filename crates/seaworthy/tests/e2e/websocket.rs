@@ -51,7 +51,14 @@ async fn http2_is_never_reached_through_an_upgrade() -> Result<()> {
         ("Upgrade", "h2c"),
         ("HTTP2-Settings", "AAMAAABkAAQAAP__"),
     ];
-    let answer = client::send(front.seaworthy.public(), "GET", "/echo?headers", &headers, b"").await?;
+    let answer = client::send(
+        front.seaworthy.public(),
+        "GET",
+        "/echo?headers",
+        &headers,
+        b"",
+    )
+    .await?;
     assert_eq!(answer.status, 200);
     assert!(!answer.text().contains("h2c"), "{}", answer.text());
     Ok(())
