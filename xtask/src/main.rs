@@ -1,7 +1,9 @@
 //! Repository rules as code: what a compiler cannot refuse and a reviewer forgets.
 //!
 //! `cargo xtask tidy` reads the tree and prints every breach at once; it changes nothing and needs no network.
+//! `cargo xtask reference` writes the generated pages of `docs/`, or says with `--check` that they are stale.
 
+mod reference;
 mod source;
 mod tidy;
 mod tree;
@@ -20,13 +22,36 @@ fn main() -> anyhow::Result<ExitCode> {
         .as_slice()
     {
         ["tidy"] => tidy(),
-        _ => bail!("usage: cargo xtask tidy"),
+        ["reference"] => pages(false),
+        ["reference", "--check"] => pages(true),
+        _ => bail!("usage: cargo xtask tidy | reference [--check]"),
     }
 }
 
-fn tidy() -> anyhow::Result<ExitCode> {
+fn root() -> anyhow::Result<&'static Path> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
-    let tree = tree::Tree::read(root.context("xtask sits in the repository")?)?;
+    root.context("xtask sits in the repository")
+}
+
+fn pages(check: bool) -> anyhow::Result<ExitCode> {
+    let stale = reference::run(root()?, check)?;
+    for page in &stale {
+        let what = if check {
+            "is stale: run `cargo xtask reference`"
+        } else {
+            "written"
+        };
+        eprintln!("{page}: {what}");
+    }
+    Ok(if check && !stale.is_empty() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn tidy() -> anyhow::Result<ExitCode> {
+    let tree = tree::Tree::read(root()?)?;
     let breaches = tidy::all(&tree);
     for breach in &breaches {
         eprintln!("{breach}");
