@@ -12,10 +12,14 @@
 
 pub mod child;
 pub mod exit;
+pub mod hooks;
 pub mod journal;
 pub mod listening;
 pub mod oom;
+pub mod patience;
 pub mod reap;
+pub mod service;
+pub mod shutdown;
 pub mod signals;
 pub mod spawn;
 pub mod supervise;

@@ -1,5 +1,10 @@
 //! Reaping with real processes. Each test is a program of its own for the system's list of children, so there is one.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
+
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, WaitId, WaitIdOptions};

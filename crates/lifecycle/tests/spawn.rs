@@ -1,5 +1,10 @@
 //! What a child gets, and why one could not be started.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
+
 use std::os::unix::fs::PermissionsExt;
 
 use seaworthy_lifecycle::exit::Exit;

@@ -1,5 +1,10 @@
 //! The supervisor with real processes.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
+
 use std::io;
 use std::net::TcpListener;
 use std::path::Path;

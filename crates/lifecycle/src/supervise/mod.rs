@@ -22,7 +22,7 @@ use std::time::Instant;
 use seaworthy_core::address::Address;
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub use settings::{Launch, Restart, Settings};
+pub use settings::{Launch, Settings};
 
 use crate::journal::Journal;
 use crate::oom;
