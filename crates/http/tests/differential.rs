@@ -1,5 +1,5 @@
 //! The same bytes for the edge's parser and for hyper's server: what both accept they must read alike, and what the edge
-//! accepts hyper must accept as well, but for a short list that is written here.
+//! accepts hyper must accept as well. There is no exception so far; one that comes needs its reason here.
 //!
 //! Two parsers that read a head differently are how requests are smuggled, and hyper is in half of what stands behind us.
 
@@ -19,40 +19,29 @@ use seaworthy_http::edge::{self, Limits};
 use seaworthy_http::h1::decoder::{Decoder, Step};
 use tokio::io::AsyncWriteExt;
 
-const CASES: usize = 6000;
+const CASES: usize = 20_000;
 const LIMITS: Limits = Limits {
     head: 64 * 1024,
     target: 16 * 1024,
     fields: 100,
 };
 
-/// A message as one of the two read it.
+/// A whole message as one of the two read it; what is malformed or incomplete in its body was not accepted.
 #[derive(Debug)]
 struct Read {
     method: Method,
     target: String,
     headers: HeaderMap,
-    /// `None` when the framing of the body is malformed, or it ends too early.
-    body: Option<Vec<u8>>,
+    body: Vec<u8>,
 }
 
 fn ours(bytes: &[u8]) -> Option<Read> {
     let mut buffer = BytesMut::from(bytes);
     let head = edge::parse(&mut buffer, &LIMITS).ok()??;
     let mut decoder = Decoder::for_request(head.delimiter);
-    let mut body = Some(Vec::new());
-    loop {
-        match decoder.step(&mut buffer, true) {
-            Ok(Step::Frame(frame)) => {
-                let data = frame.into_data().unwrap_or_default();
-                body.get_or_insert_default().extend_from_slice(&data);
-            }
-            Ok(Step::End) => break,
-            Ok(Step::NeedMore) | Err(_) => {
-                body = None;
-                break;
-            }
-        }
+    let mut body = Vec::new();
+    while let Step::Frame(frame) = decoder.step(&mut buffer, true).ok()? {
+        body.extend_from_slice(&frame.into_data().unwrap_or_default());
     }
     Some(Read {
         method: head.request.method().clone(),
@@ -72,13 +61,12 @@ async fn hypers(bytes: &[u8]) -> Option<Read> {
         let found = found.clone();
         async move {
             let (parts, body) = request.into_parts();
-            let body = body.collect().await.ok();
-            let read = Read {
+            let read = body.collect().await.ok().map(|body| Read {
                 method: parts.method,
                 target: parts.uri.to_string(),
                 headers: parts.headers,
-                body: body.map(|body| body.to_bytes().to_vec()),
-            };
+                body: body.to_bytes().to_vec(),
+            });
             found.lock().expect("one thread").get_or_insert(read);
             Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
         }
@@ -88,13 +76,35 @@ async fn hypers(bytes: &[u8]) -> Option<Read> {
         .serve_connection(TokioIo::new(server), service);
     // How it ends is of no interest: the service has seen the request by then, or there was none.
     drop(connection.await);
-    found.lock().expect("one thread").take()
+    found.lock().expect("one thread").take().flatten()
 }
 
-const METHODS: &[&str] = &["GET", "POST", "PUT", "HEAD", "OPTIONS", "DELETE", "PURGE", "get", "M-SEARCH"];
+const METHODS: &[&str] = &[
+    "GET", "POST", "PUT", "HEAD", "OPTIONS", "DELETE", "PURGE", "get", "M-SEARCH",
+];
 const TARGETS: &[&str] = &[
-    "/", "/a/b?c=d", "//a", "/%2e%2e/x", "*", "http://x/p", "http://y:80", "http://x?q", "/a b", "/a#b", "/\u{e9}", "x",
-    "/?", "/a;b=c", "/[x]", "/{x}", "/a|b", "/\"", "https://z/", "/a\\b", "x:80", "/^`",
+    "/",
+    "/a/b?c=d",
+    "//a",
+    "/%2e%2e/x",
+    "*",
+    "http://x/p",
+    "http://y:80",
+    "http://x?q",
+    "/a b",
+    "/a#b",
+    "/\u{e9}",
+    "x",
+    "/?",
+    "/a;b=c",
+    "/[x]",
+    "/{x}",
+    "/a|b",
+    "/\"",
+    "https://z/",
+    "/a\\b",
+    "x:80",
+    "/^`",
 ];
 const FIELDS: &[&str] = &[
     "Accept: */*",
@@ -148,8 +158,16 @@ fn choose<'a>(random: &mut Rng, from: &[&'a str]) -> &'a str {
 
 /// A request that is nearly right: put together from likely parts, then a byte or a line changed in two of three.
 fn generate(random: &mut Rng) -> Vec<u8> {
-    let version = if random.u8(..8) == 0 { "HTTP/1.0" } else { "HTTP/1.1" };
-    let target = if random.bool() { "/" } else { choose(random, TARGETS) };
+    let version = if random.u8(..8) == 0 {
+        "HTTP/1.0"
+    } else {
+        "HTTP/1.1"
+    };
+    let target = if random.bool() {
+        "/"
+    } else {
+        choose(random, TARGETS)
+    };
     let mut lines = vec![format!("{} {target} {version}", choose(random, METHODS))];
     if random.u8(..16) > 0 {
         lines.push("Host: x".to_owned());
@@ -202,7 +220,15 @@ fn end_to_end(read: &Read) -> HeaderMap {
         .filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok())
         .filter(|name| *name != header::HOST && *name != header::CONTENT_LENGTH)
         .collect();
-    let always = ["connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade", "expect"];
+    let always = [
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+        "expect",
+    ];
     for name in named.into_iter().chain(always.map(HeaderName::from_static)) {
         headers.remove(name);
     }
@@ -224,40 +250,46 @@ fn compare(ours: &Read, hypers: &Read, bytes: &[u8]) {
     }
     let listed = |headers: &HeaderMap| -> BTreeMap<String, Vec<HeaderValue>> {
         let values = |name: &HeaderName| headers.get_all(name).iter().cloned().collect();
-        headers.keys().map(|name| (name.to_string(), values(name))).collect()
+        headers
+            .keys()
+            .map(|name| (name.to_string(), values(name)))
+            .collect()
     };
     assert_eq!(listed(&kept), listed(&expected), "{what:?}");
     assert_eq!(ours.body, hypers.body, "{what:?}");
-}
-
-/// Why the edge may accept what hyper refuses. Everything else is a failure.
-fn is_known(_bytes: &[u8]) -> Option<&'static str> {
-    None
 }
 
 #[tokio::test]
 async fn what_both_accept_they_read_alike() {
     let mut random = Rng::with_seed(0x5ea);
     let (mut both, mut neither, mut only_hyper, mut bodies) = (0, 0, 0, 0);
-    let mut known = BTreeMap::<_, usize>::new();
-    for _ in 0..seaworthy_testkit::scale::count(CASES) {
+    let cases = seaworthy_testkit::scale::count(CASES);
+    for _ in 0..cases {
         let bytes = generate(&mut random);
         match (ours(&bytes), hypers(&bytes).await) {
             (Some(ours), Some(hypers)) => {
                 compare(&ours, &hypers, &bytes);
                 both += 1;
-                bodies += usize::from(ours.body.is_some_and(|body| !body.is_empty()));
+                bodies += usize::from(!ours.body.is_empty());
             }
-            (Some(ours), None) => match is_known(&bytes) {
-                Some(why) => *known.entry(why).or_default() += 1,
-                None => println!("only ours: {:?} {ours:?}", String::from_utf8_lossy(&bytes)),
-            },
+            (Some(ours), None) => {
+                panic!(
+                    "only the edge accepts {:?}: {ours:?}",
+                    String::from_utf8_lossy(&bytes)
+                );
+            }
             (None, Some(_)) => only_hyper += 1,
             (None, None) => neither += 1,
         }
     }
-    println!("both {both} (with a body {bodies}), neither {neither}, only hyper {only_hyper}, known {known:?}");
+    let counts =
+        format!("both {both} (with a body {bodies}), neither {neither}, only hyper {only_hyper}");
+    println!("{counts}");
     // A corpus that is nearly all malformed, or nearly all plain, would show nothing.
-    assert!(both > CASES / 4 && bodies > CASES / 20 && neither > CASES / 8);
-    assert!(only_hyper > CASES / 50, "hyper accepts a length beside chunks, and more that is refused here");
+    assert!(
+        both > cases / 5 && bodies > cases / 20 && neither > cases / 8,
+        "{counts}"
+    );
+    // Among others a length beside chunks, and two lengths that agree.
+    assert!(only_hyper > cases / 50, "{counts}");
 }

@@ -205,11 +205,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// The body, its trailers, and how many bytes stood behind it.
+    type Whole = (Vec<u8>, HeaderMap, usize);
+
     /// Feeds `input` in pieces of `step` bytes.
-    fn decode(
-        input: &[u8],
-        step: usize,
-    ) -> Result<Option<(Vec<u8>, HeaderMap, usize)>, &'static str> {
+    fn decode(input: &[u8], step: usize) -> Result<Option<Whole>, &'static str> {
         let mut chunks = Chunks::default();
         let mut buffer = BytesMut::new();
         let mut body = Vec::new();
