@@ -524,3 +524,52 @@ async fn every_start_gets_its_own_instance_and_generation() {
     assert_eq!(*calls.lock().unwrap(), [(0, 1), (1, 1), (1, 2)]);
     supervisor.stop(Name::TERM, tokio::time::sleep(LONG)).await;
 }
+
+/// Ends 300 ms after TERM.
+fn slow_to_stop() -> Program {
+    python(&SERVER.replace(
+        "lambda *_: os._exit(0)",
+        "lambda *_: (__import__('time').sleep(0.3), os._exit(0))",
+    ))
+}
+
+#[tokio::test]
+async fn a_stop_during_a_restart_ends_it_without_a_new_start() {
+    let stage = Stage::new();
+    let supervisor = stage.run(Settings::default(), slow_to_stop());
+    ready(&supervisor, 1).await;
+    let (killed, ()) = tokio::join!(
+        async {
+            until(&supervisor, |states| {
+                matches!(states[0], State::Starting { generation: 2 })
+            })
+            .await;
+            supervisor.stop(Name::TERM, tokio::time::sleep(LONG)).await
+        },
+        supervisor.restart(Name::TERM, LONG),
+    );
+    assert!(!killed);
+    assert_eq!(*supervisor.states().borrow(), [State::Stopped]);
+    assert_eq!(supervisor.restarts_total(), 0);
+}
+
+#[tokio::test]
+async fn an_app_that_does_not_listen_yet_can_be_stopped() {
+    let stage = Stage::new();
+    let supervisor = stage.run(Settings::default(), shell("exec sleep 999"));
+    assert!(!supervisor.stop(Name::TERM, tokio::time::sleep(LONG)).await);
+    assert_eq!(*supervisor.states().borrow(), [State::Stopped]);
+    assert_eq!(stage.said("app.ready"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn without_its_supervisor_the_app_does_not_live_on() {
+    let stage = Stage::new();
+    let supervisor = stage.run(Settings::default(), python(SERVER));
+    let pids = ready(&supervisor, 1).await;
+    let mut states = supervisor.states();
+    drop(supervisor);
+    let stopped = states.wait_for(|states| states[0] == State::Stopped);
+    tokio::time::timeout(LONG, stopped).await.unwrap().unwrap();
+    assert!(!group_alive(pids[0]));
+}
