@@ -1,7 +1,8 @@
 //! The routes.
 
+use axum::body::Bytes;
 use axum::extract::{Request as HttpRequest, State};
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
@@ -12,7 +13,8 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::{Admin, Request, guard};
-use crate::instance::Status;
+use crate::instance::{Status, client};
+use crate::views::{PATIENCE, merge};
 
 /// Everything the admin listener serves. `over_tcp` adds the check of names that browsers could be led here by.
 pub fn router(admin: Admin, over_tcp: bool) -> Router {
@@ -58,13 +60,28 @@ async fn prestop(State(admin): State<Admin>) -> Response {
 }
 
 async fn views(State(admin): State<Admin>, request: HttpRequest) -> Response {
-    match admin.views.answer(&request) {
+    let merged = admin.views.merged(request.method(), request.uri().path());
+    let answer = match merged.map(|entry| entry.view) {
+        Some(view) => {
+            let part = part_of_app(&admin, request.uri().path()).await;
+            Some(admin.views.show(view, None).map(|own| merge(view, &own, part)))
+        }
+        None => admin.views.answer(&request),
+    };
+    match answer {
         Some(answer) => {
             let (parts, body) = answer.into_parts();
             (parts.status, parts.headers, body).into_response()
         }
         None => guard::refuse(Error::new(&catalogue::NOT_FOUND)),
     }
+}
+
+/// What the app itself answers at this path, if it does in time.
+async fn part_of_app(admin: &Admin, path: &str) -> Option<(u16, Bytes)> {
+    let address = admin.roster.roll().endpoints.first()?.address.clone();
+    let answer = client::call(&address, None, Method::GET, path, PATIENCE).await.ok()?;
+    Some((answer.status.as_u16(), answer.body))
 }
 
 fn over() -> Response {

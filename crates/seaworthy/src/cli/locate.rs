@@ -120,7 +120,7 @@ impl Found {
             );
             return Err(Failure::failed(format!("pid {pid} cannot be asked: {how}")).into());
         };
-        let answer = client::call(admin, &self.instance.token, method, path, timeout).await;
+        let answer = client::call(admin, Some(&self.instance.token), method, path, timeout).await;
         let answer = answer.map_err(|error| Failure::failed(format!("pid {pid} lives but its admin API does not answer: {error}; kill -TERM {pid} stops it without")))?;
         if !answer.status.is_success() {
             let body = String::from_utf8_lossy(&answer.body);

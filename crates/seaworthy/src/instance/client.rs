@@ -52,13 +52,13 @@ pub enum Error {
     },
 }
 
-/// Sends one request to the admin API at `address` and waits for the whole answer.
+/// Sends one request to `address` and waits for the whole answer. Only an admin API is given a token.
 ///
 /// # Errors
 /// When it cannot be reached, breaks off or takes longer than `timeout`.
 pub async fn call(
     address: &Address,
-    token: &str,
+    token: Option<&str>,
     method: Method,
     path: &str,
     timeout: Duration,
@@ -103,7 +103,7 @@ pub async fn call(
 async fn ask<S>(
     stream: S,
     address: &Address,
-    token: &str,
+    token: Option<&str>,
     method: Method,
     path: &str,
 ) -> Result<Answer, Error>
@@ -118,11 +118,14 @@ where
         Address::Tcp(to) => to.to_string(),
         Address::Unix(_) => "localhost".to_owned(),
     };
-    let request = Request::builder()
+    let mut request = Request::builder()
         .method(method)
         .uri(path)
-        .header(HOST, host)
-        .header(AUTHORIZATION, format!("Bearer {token}"))
+        .header(HOST, host);
+    if let Some(token) = token {
+        request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+    }
+    let request = request
         .body(Empty::<Bytes>::new())
         .map_err(|error| broken(error.into()))?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
@@ -183,7 +186,7 @@ mod tests {
         };
         let (request, answer) = tokio::join!(
             served,
-            call(&address, "secret", Method::POST, "/-/stop", SOON)
+            call(&address, Some("secret"), Method::POST, "/-/stop", SOON)
         );
         let answer = answer.unwrap();
         assert_eq!(

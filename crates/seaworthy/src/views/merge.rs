@@ -23,7 +23,7 @@ use tower::{Layer, Service};
 use super::{Entry, Mode, Table};
 
 /// What the app gets to answer its part.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub const PATIENCE: Duration = Duration::from_secs(1);
 /// The largest part that is worked in.
 const LARGEST: usize = 4 * 1024 * 1024;
 
@@ -150,7 +150,8 @@ where
     Some((parts.status.as_u16(), body))
 }
 
-fn merge(view: View, own: &Bytes, part: Option<(u16, Bytes)>) -> Bytes {
+/// Works status and body of the app's answer into our own document or page.
+pub fn merge(view: View, own: &Bytes, part: Option<(u16, Bytes)>) -> Bytes {
     match (view, part) {
         (View::Metrics, Some((200, part))) => merge_metrics(own, &part),
         (View::Metrics, _) => own.clone(),
@@ -231,7 +232,7 @@ fn sample_name(line: &str) -> &str {
 
 impl Table {
     /// The entry for this request that wants the app's answer as well.
-    pub(super) fn merged(&self, method: &Method, path: &str) -> Option<&Entry> {
+    pub fn merged(&self, method: &Method, path: &str) -> Option<&Entry> {
         let entry = self.find(path)?;
         (entry.answers == Mode::Merge && (method == Method::GET || method == Method::HEAD))
             .then_some(entry)

@@ -12,7 +12,7 @@ use seaworthy_http::exchange::Exchange;
 use seaworthy_http::views::Views;
 use seaworthy_telemetry::metrics::{self, Registry};
 
-pub use merge::MergeLayer;
+pub use merge::{MergeLayer, PATIENCE, merge};
 
 /// One path.
 #[derive(Clone, Debug, PartialEq, Eq)]
