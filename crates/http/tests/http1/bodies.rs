@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use seaworthy_testkit::client::{Connection, Response};
+use seaworthy_testkit::client::{Connection, End, Response};
 use seaworthy_testkit::origin::{Gate, Record, Script, Step, chunked, ok};
 use seaworthy_testkit::wait::PATIENCE;
 
@@ -518,5 +518,49 @@ fn a_body_that_nobody_wanted_is_read_over() {
             .expect("an answer");
         assert_eq!(next.text(), "no");
         assert_eq!(front.origin.connections(), 2);
+    });
+}
+
+#[test]
+fn a_refusal_in_the_middle_of_an_upload_reaches_the_client() {
+    run(async {
+        let answer =
+            "HTTP/1.1 413 Payload Too Large\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbig";
+        for end in [Step::Close, Step::Hang] {
+            let steps = vec![Step::Head, Step::Send(answer.into()), end];
+            let front = Front::of(Script::steps_of(steps)).await;
+            let mut client = front.open().await;
+            let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {LARGE}\r\n\r\n");
+            client.send(head).await.expect("the edge reads");
+            // The edge stops reading at some point; what it said before must not be lost.
+            client.send(vec![b'x'; LARGE]).await.ok();
+            let answer = client.response("POST").await.expect("an answer");
+            assert_eq!((answer.status, answer.text().as_str()), (413, "big"));
+        }
+    });
+}
+
+#[test]
+fn a_client_that_stops_reading_is_cut_in_time() {
+    run(async {
+        const SIZE: u64 = 128 << 20;
+        let setup = Setup {
+            stall: Duration::from_millis(200),
+            ..Setup::default()
+        };
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\n\r\n");
+        let steps = vec![
+            Step::Request,
+            Step::Send(head.into_bytes()),
+            Step::Flood(SIZE),
+            Step::Hang,
+        ];
+        let front = Front::with(Script::steps_of(steps), setup).await;
+        let mut client = front.open().await;
+        client.send(GET).await.expect("the edge reads");
+        let ended = |records: &[Record]| records.first().is_some_and(|record| record.ended);
+        let end = front.origin.wait("the end", PATIENCE, ended).await;
+        end.expect("the app is told to stop");
+        assert_eq!(client.rest().await.expect("an end").1, End::Reset);
     });
 }

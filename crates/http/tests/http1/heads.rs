@@ -188,6 +188,21 @@ fn g04_malformed_heads_of_an_answer_are_a_bad_gateway() {
 }
 
 #[test]
+fn g04_an_answer_with_an_endless_head_is_a_bad_gateway() {
+    run(async {
+        for fields in [
+            "A: b\r\n".repeat(200),
+            format!("A: {}", "b".repeat(200_000)),
+            "b".repeat(200_000),
+        ] {
+            let head = format!("HTTP/1.1 200 OK\r\n{fields}");
+            let front = Front::of(Script::always(head)).await;
+            assert_eq!(front.answer("GET", get(b"Host: x")).await.status, 502);
+        }
+    });
+}
+
+#[test]
 fn g04_malformed_chunks_of_an_answer_are_visibly_cut() {
     run(async {
         for body in [

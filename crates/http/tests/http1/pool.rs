@@ -98,7 +98,7 @@ fn no_more_than_so_many_are_kept() {
 fn an_idle_connection_expires() {
     run(async {
         let pool = Config {
-            idle: Duration::from_millis(150),
+            idle: Duration::from_millis(700),
             ..Config::default()
         };
         let setup = Setup {
