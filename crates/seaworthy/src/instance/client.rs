@@ -216,7 +216,7 @@ mod tests {
             .await
         };
         let address = Address::Unix(path);
-        let (_, answer) = tokio::join!(served, call(&address, "t", Method::GET, "/-/status", SOON));
+        let (_, answer) = tokio::join!(served, call(&address, Some("t"), Method::GET, "/-/status", SOON));
         assert_eq!(&answer.unwrap().body[..], b"all");
     }
 
@@ -224,7 +224,7 @@ mod tests {
     async fn absent_silent_and_broken_are_told_apart() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = Address::Tcp(listener.local_addr().unwrap());
-        let ask = |timeout| call(&address, "t", Method::GET, "/", timeout);
+        let ask = |timeout| call(&address, Some("t"), Method::GET, "/", timeout);
         assert!(matches!(
             ask(Duration::from_millis(20)).await,
             Err(Error::Slow { .. })

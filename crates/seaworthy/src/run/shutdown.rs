@@ -10,7 +10,7 @@ use seaworthy_core::names::metric;
 use seaworthy_http::drain;
 use seaworthy_lifecycle::hooks::{Action, Hook, Request};
 use seaworthy_lifecycle::patience::Patience;
-use seaworthy_lifecycle::shutdown::Steps;
+use seaworthy_lifecycle::shutdown::{AppEnd, Steps};
 use seaworthy_lifecycle::signals::Name;
 use seaworthy_lifecycle::spawn::Program;
 use seaworthy_lifecycle::supervise::Supervisor;
@@ -112,15 +112,17 @@ impl Steps for Service {
             .map(|endpoint| endpoint.address.clone())
     }
 
-    async fn stop_app(&mut self, patience: Patience) -> bool {
-        match &self.supervisor {
-            Some(supervisor) => {
-                let out = async {
-                    patience.over().await;
-                };
-                supervisor.stop(self.stop_signal, out).await
-            }
-            None => false,
+    async fn stop_app(&mut self, patience: Patience) -> AppEnd {
+        let Some(supervisor) = &self.supervisor else {
+            return AppEnd::NoApp;
+        };
+        let out_of_patience = async {
+            patience.over().await;
+        };
+        if supervisor.stop(self.stop_signal, out_of_patience).await {
+            AppEnd::Killed
+        } else {
+            AppEnd::Stopped
         }
     }
 
