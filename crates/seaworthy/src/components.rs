@@ -24,7 +24,7 @@ use seaworthy_telemetry::metrics::Registry;
 use crate::config::endpoints::{Allow, Listener, Mode};
 use crate::config::observe::ErrorFormat;
 use crate::config::{Config, Endpoint, Route, endpoints};
-use crate::views::{Entry, Mode as Answers};
+use crate::views::{Entry, Mode as Answers, Table};
 
 /// Seconds that stand for "no limit" where a clock is needed all the same: a day.
 const LONG: Duration = Duration::from_secs(86_400);
@@ -47,7 +47,7 @@ pub struct Components {
     /// Time limits by route.
     pub timeouts: Vec<timeout::Limits>,
     /// Views on the public listener.
-    pub public_views: Vec<Entry>,
+    public_views: Vec<Entry>,
     /// Views on the admin listener.
     pub admin_views: Vec<Entry>,
     /// What probes are answered from.
@@ -138,6 +138,12 @@ impl Components {
             stall: limits.body_idle.get().map_or(LONG, |idle| idle.0),
             roster: state.roster,
         }
+    }
+
+    /// The views of the public listener, as one worker shows them.
+    pub fn public_table(&self) -> Table {
+        let entries = self.public_views.clone();
+        Table::new(entries, self.board.clone(), self.registry.clone()).merging()
     }
 
     /// The edge of one worker.

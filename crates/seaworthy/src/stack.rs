@@ -52,9 +52,6 @@ pub fn build(
         // A body that is too large costs the app nothing.
         .layer(LimitSizeLayer::new(components.sizes.as_slice().into()))
         // The clocks cover waiting for a starting app as well as the app's own time.
-        .layer(TimeoutLayer::new(
-            &components.timeouts,
-            timer,
-        ))
+        .layer(TimeoutLayer::new(&components.timeouts, timer))
         .service(upstream)
 }

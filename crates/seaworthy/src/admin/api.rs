@@ -64,7 +64,12 @@ async fn views(State(admin): State<Admin>, request: HttpRequest) -> Response {
     let answer = match merged.map(|entry| entry.view) {
         Some(view) => {
             let part = part_of_app(&admin, request.uri().path()).await;
-            Some(admin.views.show(view, None).map(|own| merge(view, &own, part)))
+            Some(
+                admin
+                    .views
+                    .show(view, None)
+                    .map(|own| merge(view, &own, part)),
+            )
         }
         None => admin.views.answer(&request),
     };
@@ -80,7 +85,9 @@ async fn views(State(admin): State<Admin>, request: HttpRequest) -> Response {
 /// What the app itself answers at this path, if it does in time.
 async fn part_of_app(admin: &Admin, path: &str) -> Option<(u16, Bytes)> {
     let address = admin.roster.roll().endpoints.first()?.address.clone();
-    let answer = client::call(&address, None, Method::GET, path, PATIENCE).await.ok()?;
+    let answer = client::call(&address, None, Method::GET, path, PATIENCE)
+        .await
+        .ok()?;
     Some((answer.status.as_u16(), answer.body))
 }
 

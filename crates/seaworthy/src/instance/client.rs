@@ -216,7 +216,10 @@ mod tests {
             .await
         };
         let address = Address::Unix(path);
-        let (_, answer) = tokio::join!(served, call(&address, Some("t"), Method::GET, "/-/status", SOON));
+        let (_, answer) = tokio::join!(
+            served,
+            call(&address, Some("t"), Method::GET, "/-/status", SOON)
+        );
         assert_eq!(&answer.unwrap().body[..], b"all");
     }
 

@@ -22,7 +22,6 @@ use super::observer::Telemetry;
 use super::tls::Acceptor;
 use crate::components::Components;
 use crate::stack;
-use crate::views::Table;
 
 /// How often access lines that wait are handed to the writing thread.
 const FLUSH: Duration = Duration::from_millis(250);
@@ -76,15 +75,14 @@ async fn serve(parts: Parts) -> io::Result<()> {
     let telemetry = Rc::new(Telemetry { metrics, lines });
     spawn_local(housekeeping(upstream.clone(), telemetry.clone()));
     let observer: Rc<dyn Observer> = telemetry.clone();
-    let (entries, board) = (components.public_views.clone(), components.board.clone());
-    let table = Table::new(entries, board, components.registry.clone()).merging();
+    let table = Rc::new(components.public_table());
     let stack = stack::build(
         &components,
         upstream,
         drain.clone(),
         timer.clone(),
         telemetry.is_wanted().then(|| observer.clone()),
-        Rc::new(table),
+        table,
     );
     let edge = Rc::new(components.edge(timer, drain.clone(), observer));
     let connections = Rc::new(Connections {
@@ -92,14 +90,11 @@ async fn serve(parts: Parts) -> io::Result<()> {
         open: Cell::new(0),
         all_closed: Notify::new(),
     });
-    let admit = |connection: Handed| {
+    let admit = |(stream, address): Handed| {
         let guard = connections.clone().enter();
-        let (stack, edge, tls) = (stack.clone(), edge.clone(), tls.clone());
+        let talk = converse(stream, address, edge.clone(), stack.clone(), tls.clone());
         spawn_local(async move {
-            let (stream, address) = connection;
-            if let Ok(stream) = TcpStream::from_std(stream) {
-                converse(stream, address, edge, stack, tls).await;
-            }
+            talk.await;
             drop(guard);
         });
     };
@@ -208,7 +203,7 @@ fn is_exhausted(error: &io::Error) -> bool {
 }
 
 async fn converse<S>(
-    stream: TcpStream,
+    stream: std::net::TcpStream,
     address: SocketAddr,
     edge: Rc<Edge>,
     stack: S,
@@ -222,6 +217,10 @@ async fn converse<S>(
         > + Clone
         + 'static,
 {
+    // Fails only for a socket that this runtime cannot watch, and then nobody could be answered.
+    let Ok(stream) = TcpStream::from_std(stream) else {
+        return;
+    };
     let peer = Peer {
         address: Some(address),
         secure: tls.is_some(),

@@ -17,7 +17,8 @@ pub(super) fn derive(config: &Config, env: &BTreeMap<String, String>) -> anyhow:
     } else {
         Duration::ZERO
     };
-    Budget::derive(&config.shutdown.wishes(), usual)
+    // A ramp is a part of the propagation, so asking for one asks for the other.
+    Budget::derive(&config.shutdown.wishes(), usual.max(config.shutdown.ramp.0))
         .map_err(|error| Failure::usage(error.to_string()).into())
 }
 

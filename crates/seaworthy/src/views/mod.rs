@@ -111,7 +111,8 @@ impl Views for Table {
         if entry.answers == Mode::Merge && self.merges {
             return None;
         }
-        let accept = request.headers()
+        let accept = request
+            .headers()
             .get(header::ACCEPT)
             .and_then(|accept| accept.to_str().ok());
         let view = match entry.view {
@@ -124,14 +125,16 @@ impl Views for Table {
 
 /// `?detailed=true` on readiness asks for the components as well.
 fn wants_detail<B>(request: &Request<B>) -> bool {
-    request.uri()
+    request
+        .uri()
         .query()
         .is_some_and(|query| query.split('&').any(|pair| pair == "detailed=true"))
 }
 
 /// A peer on this machine that speaks for itself.
 fn is_local<B>(request: &Request<B>) -> bool {
-    let loopback = request.extensions()
+    let loopback = request
+        .extensions()
         .get::<Exchange>()
         .is_some_and(|exchange| {
             exchange
