@@ -19,7 +19,7 @@ async fn runs_an_app_and_stops_it() -> Result<()> {
     let mut seaworthy = served.set("shutdown.propagation", "0s").ready().await?;
     let answer = client::get(seaworthy.public(), "/a.txt").await?;
     assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
-    let health = client::get(seaworthy.admin()?, "/metrics").await?;
+    let health = seaworthy.look("/metrics").await?;
     assert!(
         health.text().contains("seaworthy_build_info"),
         "{}",

@@ -43,10 +43,17 @@ pub async fn send(
     connection.response(method).await
 }
 
-/// The bytes of a request: `Host: test` first, then `headers`, then `Content-Length` when there is a body.
+/// The bytes of a request: `Host: test` first (unless `headers` name one), then `headers`, then `Content-Length` when there
+/// is a body.
 #[must_use]
 pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
-    let mut text = format!("{method} {path} HTTP/1.1\r\nHost: test\r\n");
+    let mut text = format!("{method} {path} HTTP/1.1\r\n");
+    if !headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("host"))
+    {
+        text.push_str("Host: test\r\n");
+    }
     for (name, value) in headers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }

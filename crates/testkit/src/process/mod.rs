@@ -7,6 +7,7 @@ mod group;
 mod instance;
 mod output;
 mod seaworthy;
+mod steer;
 mod usage;
 
 pub use group::{Ended, Group};
@@ -14,4 +15,5 @@ pub use instance::Instance;
 pub use output::Output;
 pub use rustix::process::Signal;
 pub use seaworthy::{Builder, Seaworthy};
+pub use steer::kill;
 pub use usage::{Process, Usage, children, descendants, zombies};

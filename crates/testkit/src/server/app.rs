@@ -29,6 +29,8 @@ pub enum App {
     HttpServer,
     /// The product's own `seaworthy mock`.
     Mock,
+    /// `ledger.py` with the system's Python: writes each POST into the file `LEDGER` before it answers.
+    Ledger,
 }
 
 impl App {
@@ -57,6 +59,7 @@ impl App {
             Self::Node => (tool::find("node")?, &["server.js"]),
             Self::HttpServer => (tool::find("python3")?, &["-m", "http.server"]),
             Self::Mock => (binary::seaworthy()?, &["mock"]),
+            Self::Ledger => (tool::find("python3")?, &["ledger.py"]),
         };
         let program = program.to_string_lossy().into_owned();
         Ok(std::iter::once(program)
@@ -75,7 +78,7 @@ impl App {
             Self::Gunicorn | Self::Hypercorn => vec!["--bind".to_owned(), address.to_string()],
             Self::HttpServer => vec!["--bind".to_owned(), host, port],
             Self::Mock => vec!["--listen".to_owned(), address.to_string()],
-            Self::Node => vec![],
+            Self::Node | Self::Ledger => vec![],
         }
     }
 
