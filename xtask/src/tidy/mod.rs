@@ -2,6 +2,7 @@
 
 mod arrow;
 mod cycle;
+mod failure;
 mod link;
 mod marker;
 mod name;
@@ -53,6 +54,7 @@ pub(crate) fn all(tree: &Tree) -> Vec<Breach> {
         name::check,
         marker::check,
         traceability::check,
+        failure::check,
         link::check,
     ];
     rules.iter().flat_map(|rule| rule(tree)).collect()

@@ -27,19 +27,29 @@ pub(super) fn check(tree: &Tree) -> Vec<Breach> {
             found.push(breach(format!("the row {row} stands twice")));
         }
         seen.push(row);
-        let words = entries(tests);
-        if words.is_empty() {
-            found.push(breach(format!(
-                "the row {row} names no test: name one, or say `open`"
-            )));
-        }
-        let broken = words.into_iter().filter_map(|entry| broken(tree, entry));
-        found.extend(broken.map(breach));
+        let faults = faults(tree, tests);
+        found.extend(
+            faults
+                .into_iter()
+                .map(|what| breach(format!("the row {row}: {what}"))),
+        );
     }
     if seen.is_empty() {
         found.push(Breach::new(TABLE, "has no rows: `| row | test | note |`"));
     }
     found
+}
+
+/// What is wrong with a cell that should name tests.
+pub(super) fn faults(tree: &Tree, cell: &str) -> Vec<String> {
+    let words = entries(cell);
+    if words.is_empty() {
+        return vec!["it names no test: name one, or say `open`".to_owned()];
+    }
+    words
+        .into_iter()
+        .filter_map(|entry| broken(tree, entry))
+        .collect()
 }
 
 /// The id and the test cell of a line of the table; ids look like `S1-28` or `X-05`.
