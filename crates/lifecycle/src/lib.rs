@@ -23,4 +23,5 @@ pub mod shutdown;
 pub mod signals;
 pub mod spawn;
 pub mod supervise;
+pub mod suspended;
 pub mod tasks;

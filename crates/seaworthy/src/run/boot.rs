@@ -198,6 +198,7 @@ impl Parts {
         match &supervisor {
             Some(supervisor) => {
                 tokio::spawn(self.face.clone().follow(supervisor.states()));
+                tokio::spawn(self.face.clone().watch_suspension());
             }
             None => self.face.remote_ready(),
         }

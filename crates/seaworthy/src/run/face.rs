@@ -4,19 +4,23 @@
 //! cannot disagree.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use seaworthy_core::lifecycle::Phase;
 use seaworthy_core::names::metric;
 use seaworthy_health::{Board, Gate, Snapshot};
 use seaworthy_http::upstream::{Availability, Endpoint, Roll, Roster};
 use seaworthy_lifecycle::supervise::State;
+use seaworthy_lifecycle::suspended::is_suspended;
 use seaworthy_telemetry::metrics::{Gauge, Histogram, Registry, States};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::config::Service;
 use crate::instance::status::AppInstance;
+
+/// How often an instance is looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// See the [module documentation](self). Clones are the same face.
 #[derive(Clone, Debug)]
@@ -30,6 +34,8 @@ pub(super) struct Face {
 struct Facts {
     phase: Phase,
     instances: Vec<State>,
+    /// An instance is stopped without having ended.
+    suspended: bool,
     /// Times each instance was started again.
     restarts: Vec<u64>,
     began: Instant,
@@ -62,6 +68,7 @@ impl Face {
         let facts = Facts {
             phase: Phase::Starting,
             instances: Vec::new(),
+            suspended: false,
             restarts: Vec::new(),
             began,
             phases,
@@ -107,6 +114,29 @@ impl Face {
             self.take(now);
             if states.changed().await.is_err() {
                 return;
+            }
+        }
+    }
+
+    /// Looks every now and then whether an instance has been suspended: the supervisor cannot see it, for it still accepts
+    /// connections, and a request sent to it would only wait.
+    pub(super) async fn watch_suspension(self) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let mut facts = self.facts();
+            let suspended = facts
+                .instances
+                .iter()
+                .any(|state| matches!(state, State::Ready { pid, .. } if is_suspended(*pid)));
+            if suspended != facts.suspended {
+                facts.suspended = suspended;
+                let words = if suspended {
+                    "the app is suspended"
+                } else {
+                    "the app runs again"
+                };
+                tracing::warn!(event = "app.suspended", suspended, "{words}");
+                self.publish(&facts);
             }
         }
     }
@@ -229,6 +259,9 @@ fn document(state: &State) -> Value {
 fn gate(facts: &Facts, supervised: bool) -> Gate {
     if facts.phase.is_shutting_down() {
         return Gate::Closed("shutting down".to_owned());
+    }
+    if facts.suspended && facts.instances.len() == 1 {
+        return Gate::Closed("the app is suspended (SIGSTOP)".to_owned());
     }
     if !supervised || facts.instances.iter().any(is_ready) {
         return if facts.phase == Phase::Starting {
