@@ -11,7 +11,7 @@ import time
 
 from .setup import which
 
-WARM, COUNTED = 1_000, 10_000
+WARM, COUNTED = 1_000, 10_000  # the second on top of the first
 
 
 def has_counters():
@@ -47,22 +47,28 @@ class Instructions:
 
 
 def by_callgrind(bench, peer, load):
-    """User instructions a request, in thousands; none without valgrind or when the peer does not run under it."""
+    """User instructions a request, in thousands; none without valgrind or when the peer does not run under it.
+
+    Two loads of different length, of which the difference is counted: opening the connections costs both the same.
+    """
     if not which("valgrind") or not which("vgdb"):
         return None
     out = bench.scratch / f"{peer.name}.callgrind"
     wrapper = ["valgrind", "--quiet", "--tool=callgrind", f"--callgrind-out-file={out}"]
     try:
         with bench.started(peer, wrapper=wrapper, patience=90) as running:
-            bench.load(running, load, requests=WARM)
-            dump(running.pid)
-            done = bench.load(running, load, requests=COUNTED)["requests"]
-            dump(running.pid)
+            for requests in (WARM, WARM, WARM + COUNTED):
+                bench.load(running, load, requests=requests)
+                dump(running.pid)
     except (RuntimeError, subprocess.SubprocessError) as error:
         bench.note(f"{peer.name} could not be counted under callgrind: {error}")
         return None
-    counted = re.search(r"^(?:totals|summary): (\d+)", out.with_name(f"{out.name}.2").read_text(), re.M)
-    return int(counted[1]) / done / 1e3
+    return (total(out, 3) - total(out, 2)) / COUNTED / 1e3
+
+
+def total(out, part):
+    """The instructions of one dump."""
+    return int(re.search(r"^(?:totals|summary): (\d+)", out.with_name(f"{out.name}.{part}").read_text(), re.M)[1])
 
 
 def dump(pid):

