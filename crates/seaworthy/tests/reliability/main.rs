@@ -4,5 +4,8 @@
 //! figure with its N, because "0 failed" says little without it. What needs an installed server stands in a module called
 //! `real`, which `scripts/test --fast` leaves out.
 
+mod backoff;
 mod deaths;
+mod pid1;
 mod rollouts;
+mod streams;

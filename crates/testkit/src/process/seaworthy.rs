@@ -349,6 +349,14 @@ impl Seaworthy {
     /// When it is still running after `patience`.
     pub async fn stop(&mut self, patience: Duration) -> crate::Result<i32> {
         self.terminate()?;
+        self.code(patience).await
+    }
+
+    /// Waits for its end and returns its exit code (128 plus the signal when it was killed).
+    ///
+    /// # Errors
+    /// When it is still running after `patience`.
+    pub async fn code(&mut self, patience: Duration) -> crate::Result<i32> {
         Ok(super::group::code(self.wait(patience).await?))
     }
 }
