@@ -3,12 +3,17 @@
 //! One file for each subject. What needs an installed server or tool stands in a module called `real`, which
 //! `scripts/test --fast` leaves out.
 
+mod configuration;
 mod errors;
 mod front;
 mod http2;
 mod identity;
+mod kronos;
+mod launch;
 mod limits;
 mod protocols;
+mod starts;
 mod tls;
 mod uploads;
+mod views;
 mod websocket;

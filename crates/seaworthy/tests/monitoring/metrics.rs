@@ -1,0 +1,249 @@
+//! Metrics: a valid page, numbers that are true, and a size that strangers cannot grow.
+
+use seaworthy_testkit::Result;
+use seaworthy_testkit::client::{self, Connection};
+use seaworthy_testkit::process::{Builder, Seaworthy};
+use seaworthy_testkit::server::{App, Server};
+use seaworthy_testkit::wait::{self, PATIENCE};
+
+use crate::exposition::Page;
+
+async fn start(builder: Builder) -> Result<(Seaworthy, Server)> {
+    let mock = App::Mock.start().await?;
+    Ok((builder.connect(mock.address).ready().await?, mock))
+}
+
+async fn scrape(seaworthy: &Seaworthy, accept: &str) -> Result<client::Response> {
+    let mut connection = Connection::open(seaworthy.admin()?).await?;
+    let request = format!(
+        "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAccept: {accept}\r\n\r\n"
+    );
+    connection.send(request).await?;
+    connection.response("GET").await
+}
+
+async fn page(seaworthy: &Seaworthy) -> Result<Page> {
+    Page::parse(&scrape(seaworthy, "text/plain").await?.text())
+}
+
+#[tokio::test]
+async fn the_page_is_valid_and_says_what_it_is() -> Result<()> {
+    let (seaworthy, _mock) = start(Seaworthy::build()).await?;
+    client::get(seaworthy.public(), "/bytes/1").await?;
+    let answer = scrape(&seaworthy, "text/plain").await?;
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
+    );
+    let page = Page::parse(&answer.text())?;
+    assert_eq!(page.sum("seaworthy_build_info", &[]), 1.0);
+    assert_eq!(page.sum("seaworthy_lifecycle_state", &[]), 1.0);
+    assert_eq!(
+        page.sum("seaworthy_lifecycle_state", &[("state", "running")]),
+        1.0
+    );
+    assert!(page.sum("process_resident_memory_bytes", &[]) > 1e6);
+    let open = scrape(&seaworthy, "application/openmetrics-text").await?;
+    assert!(
+        open.header("content-type")
+            .is_some_and(|kind| kind.starts_with("application/openmetrics-text"))
+    );
+    assert!(open.text().ends_with("# EOF\n"), "{}", open.text());
+    Ok(())
+}
+
+#[tokio::test]
+async fn counters_are_the_requests_that_were_sent() -> Result<()> {
+    let yaml =
+        "threads: 2\nlimits: {max_body: 10}\nroutes: [{match: /bytes/*}, {match: 'POST /echo'}]";
+    let (seaworthy, _mock) = start(Seaworthy::build().config(yaml)).await?;
+    let to = seaworthy.public();
+    for _ in 0..37 {
+        client::get(to, "/bytes/1").await?;
+    }
+    for _ in 0..11 {
+        client::send(to, "POST", "/echo", &[], b"fits").await?;
+    }
+    for _ in 0..5 {
+        client::send(to, "POST", "/echo", &[], b"more than ten").await?;
+    }
+    client::send(to, "BREW", "/pot", &[], b"").await?;
+    // A request counts when its last byte is on the way, which the client may see a moment earlier.
+    let total = |page: &Page| {
+        page.sum("http_requests_total", &[("endpoint", "/bytes/*")])
+            + page.sum("http_requests_total", &[("endpoint", "/echo")])
+    };
+    let page = wait::until("all requests to be counted", PATIENCE, async || {
+        let page = page(&seaworthy).await.ok()?;
+        (total(&page) >= 53.0 && page.sum("http_requests_total", &[("method", "OTHER")]) > 0.0)
+            .then_some(page)
+    })
+    .await?;
+    for (labels, count) in [
+        (
+            &[
+                ("method", "GET"),
+                ("endpoint", "/bytes/*"),
+                ("status", "200"),
+            ][..],
+            37.0,
+        ),
+        (
+            &[("method", "POST"), ("endpoint", "/echo"), ("status", "200")],
+            11.0,
+        ),
+        (
+            &[("method", "POST"), ("endpoint", "/echo"), ("status", "413")],
+            5.0,
+        ),
+        (&[("method", "OTHER"), ("endpoint", "unmatched")], 1.0),
+    ] {
+        assert_eq!(page.sum("http_requests_total", labels), count, "{labels:?}");
+    }
+    let timed = page.sum(
+        "http_request_duration_seconds_count",
+        &[("method", "GET"), ("endpoint", "/bytes/*")],
+    );
+    assert_eq!(timed, 37.0);
+    assert_eq!(
+        page.sum("seaworthy_errors_total", &[("type", "PayloadTooLarge")]),
+        5.0
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn requests_under_way_are_a_gauge() -> Result<()> {
+    let (seaworthy, _mock) = start(Seaworthy::build()).await?;
+    let mut held = Vec::new();
+    for _ in 0..7 {
+        let mut connection = Connection::open(seaworthy.public()).await?;
+        connection
+            .send(client::request("GET", "/hang", &[], b""))
+            .await?;
+        held.push(connection);
+    }
+    let inside = async |count: f64| {
+        wait::until(&format!("{count} under way"), PATIENCE, async || {
+            let page = page(&seaworthy).await.ok()?;
+            (page.sum("http_requests_in_progress", &[]) == count).then_some(())
+        })
+        .await
+    };
+    inside(7.0).await?;
+    // With a reset: a client that only ended its side may still be waiting for its answer.
+    for connection in held {
+        connection.reset()?;
+    }
+    inside(0.0).await
+}
+
+#[tokio::test]
+async fn paths_of_strangers_make_no_series() -> Result<()> {
+    let (seaworthy, _mock) = start(Seaworthy::build()).await?;
+    let mut connection = Connection::open(seaworthy.public()).await?;
+    connection.ask("GET", "/no/such/first", &[], b"").await?;
+    let before = page(&seaworthy).await?.len();
+    let memory = seaworthy.usage()?.rss;
+    for number in 0..5000_u32 {
+        let path = format!("/random/{:x}/{number}", number.wrapping_mul(2_654_435_761));
+        let answer = connection.ask("GET", &path, &[], b"").await?;
+        assert_eq!(answer.status, 404);
+    }
+    let page = page(&seaworthy).await?;
+    assert!(page.len() <= before + 50, "{before} became {}", page.len());
+    let unmatched = page.sum(
+        "http_requests_total",
+        &[("endpoint", "unmatched"), ("status", "404")],
+    );
+    assert!(unmatched >= 5000.0, "{unmatched}");
+    let grown = seaworthy.usage()?.rss.saturating_sub(memory);
+    assert!(grown < 8 << 20, "{} KiB more", grown / 1024);
+    Ok(())
+}
+
+#[tokio::test]
+async fn restarts_of_the_app_are_counted() -> Result<()> {
+    let seaworthy = Seaworthy::run(App::Mock.command()?).ready().await?;
+    assert_eq!(
+        page(&seaworthy)
+            .await?
+            .sum("seaworthy_child_restarts_total", &[]),
+        0.0
+    );
+    let crashed = client::get(seaworthy.public(), "/crash").await?;
+    assert_eq!(crashed.status, 502);
+    seaworthy.wait_events("app.ready", 2, PATIENCE).await?;
+    wait::until("the count", PATIENCE, async || {
+        let page = page(&seaworthy).await.ok()?;
+        (page.sum("seaworthy_child_restarts_total", &[]) == 1.0).then_some(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn they_can_be_switched_off() -> Result<()> {
+    let (seaworthy, _mock) = start(Seaworthy::build().set("metrics.enabled", false)).await?;
+    assert_eq!(scrape(&seaworthy, "text/plain").await?.status, 404);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_last_numbers_are_kept_in_a_file() -> Result<()> {
+    let (mut seaworthy, _mock) = start(Seaworthy::build()).await?;
+    for _ in 0..9 {
+        client::get(seaworthy.public(), "/bytes/1").await?;
+    }
+    assert_eq!(seaworthy.stop(PATIENCE).await?, 0);
+    let text = std::fs::read_to_string(seaworthy.state_dir().join("last_metrics.prom"))?;
+    let page = Page::parse(&text)?;
+    assert!(
+        page.sum(
+            "http_requests_total",
+            &[("endpoint", "unmatched"), ("status", "200")]
+        ) >= 9.0,
+        "{text}"
+    );
+    Ok(())
+}
+
+/// Needs promtool.
+mod real {
+    use super::{App, Result, Seaworthy, client, scrape, start};
+    use seaworthy_testkit::server::tool;
+
+    #[tokio::test]
+    async fn promtool_finds_no_fault() -> Result<()> {
+        let yaml = "routes: [{match: /bytes/*}]";
+        let (seaworthy, _mock) = start(Seaworthy::build().config(yaml)).await?;
+        client::get(seaworthy.public(), "/bytes/1").await?;
+        client::get(seaworthy.public(), "/status/500").await?;
+        let file = tempfile::NamedTempFile::new()?;
+        std::fs::write(file.path(), scrape(&seaworthy, "text/plain").await?.body)?;
+        let command = format!(
+            "'{}' check metrics < '{}'",
+            tool::find("promtool")?.display(),
+            file.path().display()
+        );
+        let output = tool::run("sh", &["-c", &command], seaworthy_testkit::wait::PATIENCE).await?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned()
+            + &String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{said}");
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn promtool_accepts_a_started_app_too() -> Result<()> {
+        let seaworthy = Seaworthy::run(App::Mock.command()?).ready().await?;
+        let file = tempfile::NamedTempFile::new()?;
+        std::fs::write(file.path(), scrape(&seaworthy, "text/plain").await?.body)?;
+        let command = format!(
+            "'{}' check metrics < '{}'",
+            tool::find("promtool")?.display(),
+            file.path().display()
+        );
+        let output = tool::run("sh", &["-c", &command], seaworthy_testkit::wait::PATIENCE).await?;
+        assert!(output.status.success(), "{output:?}");
+        Ok(())
+    }
+}
