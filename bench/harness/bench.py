@@ -159,6 +159,7 @@ class Bench:
         if running.process:
             os.truncate(running.peer.folder / "out", 0)
         result["cpu_us"] = spent.total / result["requests"] * 1e6
+        result["user_us"] = spent.user / result["requests"] * 1e6
         if instructions.count:
             result["kinstructions"] = instructions.count / result["requests"] / 1e3
         return result

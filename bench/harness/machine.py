@@ -39,25 +39,22 @@ class Cpu:
 
     total: float
     user: float
-    system: float
 
     @staticmethod
     def of(pid):
-        cpu = Cpu(0.0, 0.0, 0.0)
+        cpu = Cpu(0.0, 0.0)
         for each in tree(pid):
             process = Path(f"/proc/{each}")
             stat = read(process / "stat")
             if stat:
-                fields = stat[stat.rindex(")") + 2 :].split()
-                cpu.user += int(fields[11]) / TICK
-                cpu.system += int(fields[12]) / TICK
+                cpu.user += int(stat[stat.rindex(")") + 2 :].split()[11]) / TICK
             for thread in process.glob("task/*/schedstat"):
                 spent = read(thread).split()
                 cpu.total += int(spent[0]) / 1e9 if spent else 0.0
         return cpu
 
     def __sub__(self, other):
-        return Cpu(self.total - other.total, self.user - other.user, self.system - other.system)
+        return Cpu(self.total - other.total, self.user - other.user)
 
 
 def rss(pid):

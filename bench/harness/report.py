@@ -31,7 +31,7 @@ def heading(bench, options):
     versions = [version(program, path) for program, path in bench.programs.items()]
     counters = "" if bench.counters else "; no hardware counters"
     return (
-        f"`{options.command}` on {time.strftime('%Y-%m-%d')}, revision {commit.stdout.strip() or 'unknown'}: "
+        f"`bench/run` on {time.strftime('%Y-%m-%d')}, revision {commit.stdout.strip() or 'unknown'}: "
         f"{machine.describe()}{counters}; {', '.join(filter(None, versions)) or 'no peers'}. "
         f"{options.rounds} interleaved rounds of {options.seconds:g} s; medians of ratios taken inside a round (quartiles)."
     )
@@ -79,15 +79,15 @@ def verdict(line):
 def figures(raw):
     """Medians of what the ratios were made of."""
     rows = [
-        "| measurement | proxy | requests/s | CPU µs a request | thousand instructions | p50 µs | p99 µs |",
-        "|---|---|---|---|---|---|---|",
+        "| measurement | proxy | requests/s | CPU µs a request | in user mode | thousand instructions | p50 µs | p99 µs |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for title, samples in raw.items():
         if not isinstance(samples, dict) or not all(isinstance(each, list) for each in samples.values()):
             continue
         for name, taken in samples.items():
             if taken and isinstance(taken[0], dict):
-                keys = ("rate", "cpu_us", "kinstructions", "p50_us", "p99_us")
+                keys = ("rate", "cpu_us", "user_us", "kinstructions", "p50_us", "p99_us")
                 rows.append(f"| {title} | {name} | " + " | ".join(median(taken, key) for key in keys) + " |")
     return "\n".join(rows) if len(rows) > 2 else ""
 
