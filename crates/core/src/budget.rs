@@ -76,12 +76,12 @@ impl Budget {
         let grace = wishes.grace;
         let reserve = wishes
             .reserve
-            .unwrap_or_else(|| (grace / 15).min(Duration::from_secs(2)));
+            .unwrap_or_else(|| whole(grace / 15).min(Duration::from_secs(2)));
         let propagation = wishes
             .propagation
-            .unwrap_or_else(|| usual_propagation.min(grace / 6));
+            .unwrap_or_else(|| usual_propagation.min(whole(grace / 6)));
         // A phase that nobody set still needs a little: an app that is killed at once is not what anybody meant.
-        let least = (grace / 30).min(Duration::from_secs(1));
+        let least = whole(grace / 30).min(Duration::from_secs(1));
         let or_least = |wish: Option<Duration>| wish.unwrap_or(least);
         let parts = [
             ("propagation", propagation),
@@ -103,8 +103,8 @@ impl Budget {
         let weights = weight(wishes.drain, 15) + weight(wishes.hooks, 4) + weight(wishes.app, 4);
         let share = |wish: Option<Duration>| {
             wish.unwrap_or_else(|| {
-                (rest / weights * 4)
-                    .min(grace / 30 * 4)
+                whole(rest / weights * 4)
+                    .min(whole(grace / 30 * 4))
                     .max(least)
                     .min(rest)
             })
@@ -217,6 +217,11 @@ impl Ramp {
     }
 }
 
+/// Cuts off what is less than a millisecond: nobody wants to read it.
+fn whole(time: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,6 +281,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_derived_is_written_in_milliseconds() {
+        let wishes = Wishes {
+            drain: Some(s(40)),
+            ..Wishes::new(s(10))
+        };
+        let said = Budget::derive(&wishes, s(0)).unwrap_err().to_string();
+        assert!(
+            said.contains("hooks 333ms + app 333ms + reserve 666ms = 41332ms"),
+            "{said}"
+        );
+    }
+
+    #[test]
     fn an_unset_phase_is_never_squeezed_to_nothing() {
         let wishes = Wishes {
             drain: Some(s(28)),
@@ -330,7 +348,7 @@ mod tests {
                     ] {
                         prop_assert!(wish.is_none_or(|wish| wish == part));
                     }
-                    let least = (grace / 30).min(Duration::from_secs(1));
+                    let least = whole(grace / 30).min(Duration::from_secs(1));
                     prop_assert!(drain.is_some() || budget.drain >= least);
                     prop_assert!(hooks.is_some() || budget.hooks >= least);
                     prop_assert!(app.is_some() || budget.app >= least);

@@ -31,18 +31,28 @@ struct Hung {
 impl Hung {
     fn new(snapshot: Snapshot) -> Self {
         let now = SystemTime::now();
-        let [live, ready, startup] =
-            [View::Live, View::Ready, View::Startup].map(|view| render(&snapshot, view, now).unwrap_or(NOTHING.clone()));
-        Self { snapshot, live, ready, startup }
+        let [live, ready, startup] = [View::Live, View::Ready, View::Startup]
+            .map(|view| render(&snapshot, view, now).unwrap_or(NOTHING.clone()));
+        Self {
+            snapshot,
+            live,
+            ready,
+            startup,
+        }
     }
 }
 
-static NOTHING: std::sync::LazyLock<Answer> =
-    std::sync::LazyLock::new(|| Answer { code: 404, body: Arc::from("{}") });
+static NOTHING: std::sync::LazyLock<Answer> = std::sync::LazyLock::new(|| Answer {
+    code: 404,
+    body: Arc::from("{}"),
+});
 
 fn render(snapshot: &Snapshot, view: View, now: SystemTime) -> Option<Answer> {
     let (code, document) = snapshot.render(view, now)?;
-    Some(Answer { code, body: document.to_string().into() })
+    Some(Answer {
+        code,
+        body: document.to_string().into(),
+    })
 }
 
 impl Board {

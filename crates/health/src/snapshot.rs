@@ -44,7 +44,10 @@ impl Snapshot {
             View::Live => (200, self.head("healthy", None, now)),
             View::Ready => (ready, self.head(self.word(), self.reason(), now)),
             View::Startup if self.started => (200, self.head("healthy", None, now)),
-            View::Startup => (503, self.head("unhealthy", Some("the app has not been ready yet"), now)),
+            View::Startup => (
+                503,
+                self.head("unhealthy", Some("the app has not been ready yet"), now),
+            ),
             View::Detailed => (ready, self.detailed(now)),
             View::Summary => (200, self.summary(now)),
             View::Metrics => return None,
@@ -53,7 +56,11 @@ impl Snapshot {
 
     /// `healthy` or `unhealthy`, after the gate.
     pub fn word(&self) -> &'static str {
-        if self.gate == Gate::Open { "healthy" } else { "unhealthy" }
+        if self.gate == Gate::Open {
+            "healthy"
+        } else {
+            "unhealthy"
+        }
     }
 
     fn reason(&self) -> Option<&str> {
@@ -102,7 +109,8 @@ impl Snapshot {
     }
 
     fn uptime(&self, now: SystemTime) -> u64 {
-        now.duration_since(self.started_at).map_or(0, |since| since.as_secs())
+        now.duration_since(self.started_at)
+            .map_or(0, |since| since.as_secs())
     }
 }
 
@@ -139,7 +147,11 @@ mod tests {
             (closed, false, 200, 503, 503),
         ] {
             let snapshot = snapshot(gate, started);
-            let code = |view| snapshot.render(view, SystemTime::UNIX_EPOCH).map(|(code, _)| code);
+            let code = |view| {
+                snapshot
+                    .render(view, SystemTime::UNIX_EPOCH)
+                    .map(|(code, _)| code)
+            };
             assert_eq!(code(View::Live), Some(live));
             assert_eq!(code(View::Ready), Some(ready));
             assert_eq!(code(View::Startup), Some(startup));

@@ -10,7 +10,7 @@ use crate::mock::{self, Options, Profile};
 #[derive(Args, Clone, Debug)]
 pub struct MockArgs {
     /// `HOST:PORT` or `unix:PATH` [default: 127.0.0.1 and $PORT, else 127.0.0.1:8001]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = place)]
     pub listen: Option<Address>,
     /// Play a whole service
     #[arg(long)]
@@ -18,6 +18,14 @@ pub struct MockArgs {
     /// No line per request
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+/// An address to listen on: unlike one to connect to, its port may be 0.
+fn place(text: &str) -> Result<Address, seaworthy_core::address::ParseError> {
+    match text.parse() {
+        Ok(address) => Ok(Address::Tcp(address)),
+        Err(_) => text.parse(),
+    }
 }
 
 /// Serves until told to stop.
@@ -50,6 +58,13 @@ fn address(listen: Option<Address>, port: Option<&str>) -> Result<Address, Failu
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_may_be_left_to_the_system() {
+        assert_eq!(place("127.0.0.1:0").unwrap().to_string(), "127.0.0.1:0");
+        assert_eq!(place("unix:/a").unwrap(), Address::Unix("/a".into()));
+        assert!(place("nowhere").is_err());
+    }
 
     #[test]
     fn the_flag_beats_the_variable_and_both_beat_the_default() {

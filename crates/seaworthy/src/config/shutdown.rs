@@ -95,7 +95,7 @@ pub struct Hook {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpHook {
-    /// Where to; `http://` only.
+    /// Where to: `http://HOST:PORT/PATH`, or `/PATH` alone for the app.
     pub url: String,
     /// The method. Default `POST`.
     #[serde(default = "post")]
@@ -223,7 +223,8 @@ fn validate_http(http: &HttpHook, path: &str, findings: &mut Findings) {
         .url
         .strip_prefix("http://")
         .and_then(|rest| rest.split(['/', '?', '#']).next());
-    if host.is_none_or(str::is_empty)
+    let to_the_app = http.url.starts_with('/') && !http.url.starts_with("//");
+    if !to_the_app && host.is_none_or(str::is_empty)
         || http
             .url
             .contains(|c: char| c.is_whitespace() || c.is_control())
@@ -233,7 +234,7 @@ fn validate_http(http: &HttpHook, path: &str, findings: &mut Findings) {
                 format!("{path}.http.url"),
                 format!("`{}` is no address to call", http.url),
             )
-            .help("write `http://HOST:PORT/PATH`");
+            .help("write `http://HOST:PORT/PATH`, or `/PATH` for the app");
     }
     if http.method.is_empty() || !http.method.bytes().all(|byte| byte.is_ascii_alphabetic()) {
         findings.error(

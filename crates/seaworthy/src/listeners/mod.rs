@@ -7,6 +7,7 @@ mod balance;
 mod bind;
 mod observer;
 pub mod public;
+mod room;
 pub mod tls;
 mod worker;
 

@@ -19,6 +19,7 @@ use tokio::task::spawn_local;
 
 use super::balance::{Balance, Handed};
 use super::observer::Telemetry;
+use super::room;
 use super::tls::Acceptor;
 use crate::components::Components;
 use crate::stack;
@@ -104,7 +105,7 @@ async fn serve(parts: Parts) -> io::Result<()> {
         door,
         closing,
         &connections,
-        components.max_connections,
+        room::per_worker(components.max_connections, components.threads),
         &admit,
     )
     .await?;
@@ -138,6 +139,11 @@ async fn accept(
                 Err(_) => {}
             },
         }
+    }
+    // Another worker that hands one over from now on gets it back, and keeps it.
+    door.close();
+    while let Ok(handed) = door.try_recv() {
+        admit(handed);
     }
     let listener = listener.into_std()?;
     while let Ok((stream, address)) = listener.accept() {

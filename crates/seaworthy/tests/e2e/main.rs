@@ -11,6 +11,7 @@ mod identity;
 mod kronos;
 mod launch;
 mod limits;
+mod operations;
 mod protocols;
 mod starts;
 mod tls;

@@ -86,7 +86,10 @@ async fn an_app_that_ends_at_once_is_tried_again_and_its_code_is_ours() -> Resul
         &["its last words", "exit code 7", "app.gave_up"],
     )
     .await?;
-    let words = ended.stderr.lines().filter(|line| *line == "its last words");
+    let words = ended
+        .stderr
+        .lines()
+        .filter(|line| *line == "its last words");
     assert_eq!(words.count(), 5, "{}", ended.stderr);
     Ok(())
 }

@@ -43,12 +43,25 @@ async fn the_page_is_valid_and_says_what_it_is() -> Result<()> {
         1.0
     );
     assert!(page.sum("process_resident_memory_bytes", &[]) > 1e6);
-    let open = scrape(&seaworthy, "application/openmetrics-text").await?;
-    assert!(
-        open.header("content-type")
-            .is_some_and(|kind| kind.starts_with("application/openmetrics-text"))
-    );
-    assert!(open.text().ends_with("# EOF\n"), "{}", open.text());
+    Ok(())
+}
+
+#[tokio::test]
+async fn openmetrics_is_spoken_where_it_is_asked_for() -> Result<()> {
+    let yaml = "endpoints: [{path: /numbers, view: metrics, mode: own}]";
+    let (seaworthy, _mock) = start(Seaworthy::build().config(yaml)).await?;
+    let accept = "application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5";
+    let answer = client::send(
+        seaworthy.public(),
+        "GET",
+        "/numbers",
+        &[("Accept", accept)],
+        b"",
+    )
+    .await?;
+    let kind = answer.header("content-type").unwrap_or_default();
+    assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
+    assert!(answer.text().ends_with("# EOF\n"), "{}", answer.text());
     Ok(())
 }
 

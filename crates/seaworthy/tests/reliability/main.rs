@@ -5,7 +5,13 @@
 //! `real`, which `scripts/test --fast` leaves out.
 
 mod backoff;
+mod connections;
 mod deaths;
+mod hooks;
+mod instances;
+mod losses;
+mod phases;
 mod pid1;
+mod resources;
 mod rollouts;
 mod streams;
