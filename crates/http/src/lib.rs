@@ -2,7 +2,8 @@
 //!
 //! A request enters through [`edge`], passes layers, and leaves through [`upstream`]; an error on the way becomes a
 //! response in [`rescue`] and nowhere else. Layers depend on `http`, `http-body` and `tower` only, box no future and demand
-//! no `Send`, so each can be used alone in an axum service; edge and upstream are bound to one thread, a worker's.
+//! no `Send`. [`drain`] and [`rescue`] can be used alone in an axum service; the other layers share their settings within one
+//! thread, a worker's, as edge and upstream do.
 
 pub mod body;
 pub mod drain;

@@ -21,7 +21,7 @@ pub struct MockArgs {
 }
 
 /// An address to listen on: unlike one to connect to, its port may be 0.
-fn place(text: &str) -> Result<Address, seaworthy_core::address::ParseError> {
+fn place(text: &str) -> Result<Address, seaworthy_core::address::NotAnAddress> {
     match text.parse() {
         Ok(address) => Ok(Address::Tcp(address)),
         Err(_) => text.parse(),

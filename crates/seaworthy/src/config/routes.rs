@@ -21,9 +21,6 @@ pub struct Route {
     /// How long the app may take to the first byte of its answer, or `none`. Default: `limits.response_timeout`.
     #[serde(default)]
     pub response_timeout: Option<Bound<Duration>>,
-    /// How long a client may pause while it sends a body, or `none`. Default: `limits.body_idle`.
-    #[serde(default)]
-    pub body_idle: Option<Bound<Duration>>,
     /// How long an answer may pause while it is sent, or `none`. Default: `limits.stream_idle`.
     #[serde(default)]
     pub stream_idle: Option<Bound<Duration>>,
@@ -52,7 +49,6 @@ pub(super) fn validate(routes: &[Route], limits: &Limits, findings: &mut Finding
         for (key, bound) in [
             ("timeout", route.timeout),
             ("response_timeout", route.response_timeout),
-            ("body_idle", route.body_idle),
             ("stream_idle", route.stream_idle),
         ] {
             if bound.and_then(Bound::get).is_some_and(Duration::is_zero) {

@@ -7,8 +7,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
+use seaworthy_core::catalogue;
 use seaworthy_health::{Board, View};
+use seaworthy_http::error::Error;
 use seaworthy_http::exchange::Exchange;
+use seaworthy_http::rescue::Format;
 use seaworthy_http::views::Views;
 use seaworthy_telemetry::metrics::{self, Registry};
 
@@ -102,11 +105,8 @@ impl Views for Table {
             return None;
         }
         if entry.loopback_only && !is_local(request) {
-            return Some(respond(
-                StatusCode::NOT_FOUND,
-                "application/json",
-                Bytes::from_static(b"{}"),
-            ));
+            // Whoever may not see it shall not learn that it is there.
+            return Some(Format::Envelope.render(&Error::new(&catalogue::NOT_FOUND), None));
         }
         if entry.answers == Mode::Merge && self.merges {
             return None;

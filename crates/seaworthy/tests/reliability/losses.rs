@@ -121,6 +121,13 @@ async fn every_answer_has_its_line_and_the_last_metrics_agree() -> Result<()> {
     println!(
         "{answers} answers, {lines} access lines, {counted} counted as 202 in last_metrics.prom"
     );
+    let mut others: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
+    for record in records.iter().filter(|record| record["event"] == "request") {
+        *others.entry(format!("{} {} {} {}", record["path"], record["status"], record["error"], record["cut"])).or_default() += 1;
+    }
+    println!("{others:?} {:?}", report.statuses);
+    let d: Vec<_> = page.lines().filter(|l| l.contains("dropped") || l.starts_with("http_requests_total")).collect();
+    println!("{d:?}");
     assert_eq!(lines, answers);
     assert!((counted - report.status(202) as f64).abs() < 0.5, "{page}");
     Ok(())
