@@ -53,14 +53,14 @@ async fn stop_with_wait_returns_when_it_is_gone() -> Result<()> {
 }
 
 #[tokio::test]
-async fn nothing_to_ask_is_said_with_code_3() -> Result<()> {
+async fn nothing_to_ask_is_said_with_the_folder_that_was_looked_in() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().to_string_lossy().into_owned();
     for words in [&["status"][..], &["stop"], &["prestop"]] {
         let mut all = words.to_vec();
         all.extend(["--state-dir", &path]);
         let ended = Seaworthy::verb(all).await?;
-        assert_eq!((ended.code(), ended.stdout.as_str()), (3, ""));
+        assert_eq!((ended.code(), ended.stdout.as_str()), (1, ""));
         assert!(ended.stderr.contains(&path), "{}", ended.stderr);
     }
     Ok(())
