@@ -190,7 +190,7 @@ fn trailers(out: &mut &[u8]) -> Option<()> {
             return Some(());
         }
         assert!(
-            !line.starts_with(b"content-length"),
+            !line.starts_with(b"content-length:"),
             "framing in the trailers"
         );
     }
