@@ -149,7 +149,10 @@ async fn log(request: Request, next: Next) -> Response {
 
 /// Writes a line of talk. A closed stderr is no reason to stop serving.
 fn say(line: &str) {
-    writeln!(std::io::stderr(), "{line}").ok();
+    // In one piece: whoever shares this stream must not get in between.
+    std::io::stderr()
+        .write_all(format!("{line}\n").as_bytes())
+        .ok();
 }
 
 /// A socket file that nobody listens on is left over from a process that was killed.
