@@ -374,6 +374,10 @@ impl<S: Stream> Connection<S> {
     /// Answers a head that cannot be served, and closes.
     async fn refuse(&mut self, reject: Reject) -> Next {
         let response = self.edge.refusal(&reject, self.peer);
+        if self.edge.http2 && reject.reason == head::NOT_HTTP.reason {
+            // RFC 9113, section 3.4: a broken preface ends the connection; an HTTP/1 answer would not be understood.
+            return Next::Close;
+        }
         {
             let mut io = self.io.0.borrow_mut();
             let coding = Coding::Length(response.body().len() as u64);

@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header;
-use http::{HeaderValue, Request, Response};
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -118,10 +118,28 @@ where
         if let Some(authority) = authority {
             request.headers_mut().insert(header::HOST, authority);
         }
+        join_cookies(request.headers_mut());
         let mut service = self.service.clone();
         // The stack is always ready: what could make a caller wait is decided inside `call`.
         let ready = service.poll_ready(&mut Context::from_waker(std::task::Waker::noop()));
         debug_assert!(ready.is_ready());
         service.call(request)
+    }
+}
+
+/// HTTP/2 lets a client split `Cookie` for compression; HTTP/1.1 knows one line only (RFC 9113, section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut crumbs = headers.get_all(header::COOKIE).into_iter();
+    let Some(first) = crumbs.next() else {
+        return;
+    };
+    let mut joined = first.as_bytes().to_vec();
+    for crumb in crumbs {
+        joined.extend_from_slice(b"; ");
+        joined.extend_from_slice(crumb.as_bytes());
+    }
+    // Parts that were values, joined by text that may stand in one, are a value.
+    if let Ok(joined) = HeaderValue::from_maybe_shared(Bytes::from(joined)) {
+        headers.insert(header::COOKIE, joined);
     }
 }

@@ -235,7 +235,14 @@ async fn converse<S>(
         None => edge::serve(stream, peer, edge, stack).await,
         Some(tls) => {
             let handshake = tokio::time::timeout(edge.header_timeout, tls.accept(stream)).await;
-            if let Ok(Ok(stream)) = handshake {
+            let Ok(Ok(stream)) = handshake else {
+                return;
+            };
+            // What was agreed on holds, whatever the first bytes look like.
+            if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                let stream = edge::Rewind::new(bytes::BytesMut::new(), stream);
+                edge::serve_http2(stream, peer, edge, stack).await;
+            } else {
                 edge::serve(stream, peer, edge, stack).await;
             }
         }

@@ -80,6 +80,27 @@ impl App {
         self.launcher.public()
     }
 
+    /// A sentence for the user when the command names the very address that is ours, in words that the launcher did not
+    /// understand and so could not change.
+    pub(super) fn claims(&self, ours: SocketAddr) -> Option<String> {
+        let plan = self
+            .announced
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()?;
+        let named = ours.to_string();
+        let claimed = plan
+            .argv
+            .iter()
+            .any(|word| word.rsplit('=').next() == Some(named.as_str()));
+        claimed.then(|| {
+            format!(
+                "the command names {named}, which Seaworthy itself serves: let the app read its port from PORT, or give it \
+                 another address and set app.connect to that"
+            )
+        })
+    }
+
     /// Plans the first start and keeps the plan for it.
     pub(super) fn announce(&self) -> io::Result<Plan> {
         let plan = self.plan(0, 1)?;

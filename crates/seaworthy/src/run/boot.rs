@@ -193,6 +193,9 @@ impl Parts {
         signals
             .forward(&forwarded(&self.config))
             .context("app.forward_signals")?;
+        if let Some(words) = app.as_ref().and_then(|app| app.claims(plane.address)) {
+            tracing::warn!(event = "app.address_taken", "{words}");
+        }
         phase("app");
         let supervisor = app.map(|app| self.supervise(app, &reaper, &journal, &plane));
         match &supervisor {

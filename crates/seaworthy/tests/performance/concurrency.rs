@@ -28,7 +28,7 @@ async fn slow_requests_share_the_time() -> Result<()> {
         .connections(connections);
     let report = load.count(count).run().await?;
     let took = begun.elapsed();
-    println!(
+    eprintln!(
         "{count} requests of 100 ms over {connections} connections: {took:.2?}, {} failed",
         report.failures()
     );
@@ -61,7 +61,7 @@ async fn a_burst_of_failures_leaves_nothing_behind() -> Result<()> {
         .count(count)
         .run()
         .await?;
-    println!(
+    eprintln!(
         "after {count} answers 500: {} of {count} requests failed",
         after.failures()
     );
@@ -97,7 +97,7 @@ async fn timeouts_under_load_hold_up_no_other() -> Result<()> {
         .await?;
     assert_eq!(others.failures(), 0, "{others:?}");
     let report = hanging.stop().await?;
-    println!(
+    eprintln!(
         "{} of {} hanging requests were answered 504",
         report.status(504),
         report.total()

@@ -21,7 +21,7 @@ async fn idle_it_is_small() -> Result<()> {
     let _turn = alone().await;
     let seaworthy = Seaworthy::run(App::Mock.command()?).ready().await?;
     let usage = seaworthy.usage()?;
-    println!(
+    eprintln!(
         "idle: {:.1} MiB resident, {} threads, {} descriptors",
         mib(usage.rss),
         usage.threads,
@@ -42,7 +42,7 @@ async fn five_hundred_connections_fit_into_64_mib() -> Result<()> {
     let report = load.run().await?;
     let took = begun.elapsed();
     let usage = seaworthy.usage()?;
-    println!(
+    eprintln!(
         "500 connections: {} of {count} requests failed in {took:.1?}, {:.1} MiB at the peak",
         report.failures(),
         mib(usage.peak_rss)
@@ -92,7 +92,7 @@ async fn a_slow_reader_costs_less_than_a_mebibyte() -> Result<()> {
     }
     let after = seaworthy.usage()?.rss;
     let each = after.saturating_sub(before) / readers as u64;
-    println!("{readers} slow readers of 1 GiB: {:.2} MiB each", mib(each));
+    eprintln!("{readers} slow readers of 1 GiB: {:.2} MiB each", mib(each));
     assert!(each < MIB, "{before} -> {after}");
     Ok(())
 }

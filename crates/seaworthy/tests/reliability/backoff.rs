@@ -101,7 +101,7 @@ async fn backoff_answers_at_once_and_stays_alive() -> Result<()> {
         assert!((1..=30).contains(&after), "Retry-After: {after}");
     }
     times.sort();
-    println!(
+    eprintln!(
         "503 during backoff: median {:?}, slowest {:?} of 50",
         times[25], times[49]
     );

@@ -153,7 +153,7 @@ async fn two_hundred_kills_close_no_port_and_repeat_no_request() -> Result<()> {
         *others.entry(kind).or_default() += count;
     }
     let failed: usize = others.values().sum();
-    println!(
+    eprintln!(
         "{times} kills: {} answered 200, {failed} answered {others:?}, {} connections broken, {} done twice, {lost} lost",
         done.len(),
         broken.len(),
@@ -222,14 +222,19 @@ mod real {
         }
         seaworthy.ready(PATIENCE).await?;
         let report = load.stop().await?;
-        println!(
+        eprintln!(
             "uvicorn, {times} kills: {} of {} requests failed: {:?}",
             report.failures(),
             report.total(),
             report.statuses
         );
-        assert_eq!((report.refused, report.cut), (0, 0), "{report:?}");
-        assert_eq!(report.failures(), report.status(502), "{report:?}");
+        assert_eq!(report.refused, 0, "{report:?}");
+        // uvicorn writes head and body apart, so a kill may fall between them; then the answer is visibly cut.
+        assert_eq!(
+            report.failures(),
+            report.status(502) + report.cut,
+            "{report:?}"
+        );
         assert!(
             report.failures() <= (times * connections) as u64,
             "{report:?}"

@@ -83,7 +83,7 @@ async fn the_death_of_an_idle_one_is_noticed_by_nobody() -> Result<()> {
             .wait_status("three instances again", PATIENCE, all)
             .await?;
     }
-    println!(
+    eprintln!(
         "{} of {} GETs failed while {rounds} idle instances were killed",
         failed.len(),
         rounds * each
@@ -112,7 +112,7 @@ async fn a_death_under_load_costs_only_what_it_held() -> Result<()> {
             .await?;
     }
     let report = load.stop().await?;
-    println!(
+    eprintln!(
         "{} of {} GETs failed in {kills} kills of one of three: {:?}",
         report.failures(),
         report.total(),

@@ -81,7 +81,7 @@ async fn what_is_answered_is_what_was_done() -> Result<()> {
         answered.difference(&set).count(),
         set.difference(&answered).count(),
     );
-    println!(
+    eprintln!(
         "{POSTS} numbered POSTs with SIGTERM mid-way: {} answered 200, {lost} of them not done, {unheard} done without an answer",
         answered.len()
     );
@@ -123,7 +123,7 @@ async fn every_answer_has_its_line_and_the_last_metrics_agree() -> Result<()> {
         .filter(|line| line.starts_with("http_requests_total{") && line.contains("\"202\""))
         .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
         .sum();
-    println!(
+    eprintln!(
         "{answers} answers, {lines} access lines, {counted} counted as 202 in last_metrics.prom"
     );
     assert_eq!(lines, answers);

@@ -135,7 +135,7 @@ async fn an_app_that_ignores_sigterm_is_killed_in_time() -> Result<()> {
     let begun = Instant::now();
     assert_eq!(seaworthy.stop(BUDGET).await?, 75);
     let took = begun.elapsed();
-    println!("an app that ignores SIGTERM: gone after {took:?} of {grace:?}");
+    eprintln!("an app that ignores SIGTERM: gone after {took:?} of {grace:?}");
     assert!(took < grace + Duration::from_secs(5), "{took:?}");
     let complete = seaworthy.output().events("shutdown.complete");
     assert_eq!(complete[0]["forced"], true, "{complete:?}");
@@ -149,7 +149,7 @@ async fn an_idle_service_stops_at_once() -> Result<()> {
     let mut seaworthy = mock()?.ready().await?;
     let begun = Instant::now();
     assert_eq!(seaworthy.stop(BUDGET).await?, 0);
-    println!("idle: gone after {:?}", begun.elapsed());
+    eprintln!("idle: gone after {:?}", begun.elapsed());
     assert!(begun.elapsed() < Duration::from_secs(5));
     Ok(())
 }
@@ -173,7 +173,7 @@ async fn each_phase_takes_the_time_that_it_is_given() -> Result<()> {
         let begun = Instant::now();
         seaworthy.stop(BUDGET).await?;
         let took = begun.elapsed();
-        println!("{key}=500ms: gone after {took:?}");
+        eprintln!("{key}=500ms: gone after {took:?}");
         // The next phase in line would add seconds.
         assert!(
             took >= half && took < half + Duration::from_secs(3),
@@ -227,7 +227,7 @@ async fn the_ramp_refuses_a_growing_share() -> Result<()> {
         }
     }
     let shares = quarters.map(|(refused, all)| f64::from(refused) / f64::from(all.max(1)));
-    println!("refused in each quarter of the ramp: {shares:.2?} of {quarters:?}");
+    eprintln!("refused in each quarter of the ramp: {shares:.2?} of {quarters:?}");
     assert!(
         shares.windows(2).all(|pair| pair[0] < pair[1]),
         "{shares:?}"

@@ -60,7 +60,7 @@ async fn reaps(pid: u32, count: usize) -> Result<()> {
     })
     .await?;
     let left = zombies(pid);
-    println!("{count} orphans: {} left unreaped", left.len());
+    eprintln!("{count} orphans: {} left unreaped", left.len());
     assert!(left.is_empty(), "{left:?}");
     Ok(())
 }
@@ -135,7 +135,7 @@ async fn nothing_of_the_apps_group_outlives_a_stop() -> Result<()> {
     let code = seaworthy.stop(Duration::from_secs(40)).await?;
     let gone = |pid| Process::read(pid).is_none_or(|process| process.state == 'Z');
     let left: Vec<_> = below.iter().filter(|process| !gone(process.pid)).collect();
-    println!(
+    eprintln!(
         "{} of {} processes of the app outlived the stop",
         left.len(),
         below.len()

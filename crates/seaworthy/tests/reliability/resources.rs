@@ -43,7 +43,9 @@ async fn without_descriptors_it_waits_and_recovers() -> Result<()> {
     let (before, window) = (ticks(seaworthy.pid())?, Duration::from_secs(2));
     tokio::time::sleep(window).await;
     let used = ticks(seaworthy.pid())? - before;
-    println!("64 descriptors, 500 clients: {used} of 200 hundredths of a second of processor time");
+    eprintln!(
+        "64 descriptors, 500 clients: {used} of 200 hundredths of a second of processor time"
+    );
     assert!(used < 40, "a busy loop: {used}");
     assert_eq!(seaworthy.status().await?["state"], "running");
     // Whoever was let in has a way to the app; the others know at once that they were not.
@@ -55,7 +57,7 @@ async fn without_descriptors_it_waits_and_recovers() -> Result<()> {
             Err(_) => turned_away += 1,
         }
     }
-    println!(
+    eprintln!(
         "{served} were served, {turned_away} turned away, {} answered otherwise",
         other.len()
     );
@@ -129,7 +131,7 @@ async fn slow_clients_are_thrown_out_and_probes_never_wait() -> Result<()> {
         .iter()
         .filter(|(_, told)| told.starts_with("HTTP/1.1 408 "))
         .count();
-    println!(
+    eprintln!(
         "{count} slow clients: {failed} of {probes} probes failed, the slowest took {slowest:?}; {told} were told 408, {early} left early"
     );
     assert_eq!(failed, 0);
@@ -160,7 +162,7 @@ async fn more_connections_than_allowed_cost_the_others_nothing() -> Result<()> {
             _ => refused += 1,
         }
     }
-    println!(
+    eprintln!(
         "limit 50: {} more were served beside 40, {refused} refused",
         more.len()
     );

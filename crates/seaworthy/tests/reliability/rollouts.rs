@@ -51,7 +51,7 @@ async fn roll(app: App, folder: &Path, path: &str, times: usize) -> Result<Repor
     }
     let report = load.stop().await?;
     let (failed, total) = (report.failures(), report.total());
-    println!("{app:?}: {failed} of {total} requests failed in {times} rolling restarts");
+    eprintln!("{app:?}: {failed} of {total} requests failed in {times} rolling restarts");
     let served = balancer.counts().served;
     assert!(served.iter().all(|count| *count > 0), "{served:?}");
     Ok(report)
@@ -73,7 +73,7 @@ async fn finishes_what_is_in_flight(app: App, count: usize) -> Result<()> {
         assert_eq!(status??, 200, "{app:?}");
         answered += 1;
     }
-    println!("{app:?}: {answered} of {count} requests in flight at SIGTERM were answered 200");
+    eprintln!("{app:?}: {answered} of {count} requests in flight at SIGTERM were answered 200");
     assert_eq!(answered, count);
     Ok(())
 }

@@ -81,7 +81,7 @@ mod real {
             .filter(|code| !matches!(code, Ok(1012)))
             .collect();
         let lifespan = std::fs::read_to_string(&log)?;
-        println!(
+        eprintln!(
             "{} of {EACH} event streams cut, {} of {EACH} WebSockets closed with another code than 1012, exit {code} after {took:?}",
             cut.len(),
             other.len()

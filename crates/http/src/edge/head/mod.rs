@@ -129,6 +129,8 @@ impl Parse {
                     kind: &catalogue::UNSUPPORTED_VERSION,
                     reason: "the version is neither HTTP/1.1 nor HTTP/1.0",
                 },
+                httparse::Error::Version if !mentions_http(buffer) => NOT_HTTP,
+                httparse::Error::Version => Reject::malformed("malformed version"),
                 httparse::Error::HeaderName => Reject::malformed("malformed header name"),
                 httparse::Error::HeaderValue => Reject::malformed("malformed header value"),
                 httparse::Error::NewLine => Reject::malformed("malformed line end"),
@@ -138,6 +140,9 @@ impl Parse {
     }
 }
 
+/// The first line ends in something else than a version: another protocol, or a broken beginning of HTTP/2.
+pub(super) const NOT_HTTP: Reject =
+    Reject::malformed("the request line ends without a version of HTTP");
 const HEAD_TOO_LARGE: Reject = Reject {
     kind: &catalogue::HEADERS_TOO_LARGE,
     reason: "the header section is too large",
@@ -375,6 +380,19 @@ fn is_host(value: &[u8]) -> bool {
     value
         .iter()
         .all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte))
+}
+
+/// Whether the first line speaks of HTTP at all, however badly: by its version, or by a method that everybody knows.
+fn mentions_http(head: &[u8]) -> bool {
+    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let method = line.split(|byte| *byte == b' ').next().unwrap_or_default();
+    let known: [&[u8]; 8] = [
+        b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE",
+    ];
+    known.contains(&method)
+        || line
+            .windows(4)
+            .any(|word| word.eq_ignore_ascii_case(b"http"))
 }
 
 #[cfg(test)]
