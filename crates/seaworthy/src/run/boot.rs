@@ -42,7 +42,7 @@ const USUAL: ([u8; 4], u16) = ([0, 0, 0, 0], 8000);
 /// What an app is taken to keep idle connections for when it is not Seaworthy that starts it.
 const REMOTE_KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// See [`super::execute`].
+/// See [`super::serve`].
 pub(super) async fn run(loaded: Loaded<Config>, options: Options) -> anyhow::Result<u8> {
     let began = Instant::now();
     let signals = Signals::install().context("cannot install signal handlers")?;
