@@ -1,6 +1,6 @@
 //! The phases of a stop.
 //!
-//! signal -> not ready, still serving -> drain -> hooks, last first -> the app -> flush -> summary. [`run`] walks through
+//! signal -> not ready, still serving -> drain -> hooks, last first -> the app -> flush -> summary. [`run()`] walks through
 //! them within one budget ([`seaworthy_core::budget`]) and tells an event at each; what it takes to serve, to drain or to
 //! stop an app is the business of whoever implements [`Steps`]. The drain is a phase and never a hook: hooks close what
 //! requests need.
