@@ -257,7 +257,7 @@ mod real {
             "-p",
             &port,
             "-P",
-            "/bytes/100",
+            "/echo?headers",
             "-o",
             "5",
         ];

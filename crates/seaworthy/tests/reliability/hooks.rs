@@ -85,7 +85,7 @@ async fn a_hanging_hook_is_ended_with_all_that_it_started() -> Result<()> {
     let folder = TempDir::new()?;
     let hooks = [
         "{name: last, exec: [touch, $T/done]}",
-        "{name: hangs, timeout: 300ms, exec: [sh, -c, 'sleep 997 & sleep 996']}",
+        "{name: hangs, timeout: 3s, exec: [sh, -c, 'sleep 997 & sleep 996']}",
     ];
     let mut seaworthy = hooked(folder.path(), &hooks)?.ready().await?;
     seaworthy.terminate()?;
