@@ -105,7 +105,8 @@ async fn a_death_under_load_costs_only_what_it_held() -> Result<()> {
     for round in 0..kills {
         let before = load.answered();
         holds("answers", PATIENCE, || load.answered() > before + 100).await?;
-        seaworthy.kill_app(round % 3).await?;
+        let pid = seaworthy.kill_app(round % 3).await?;
+        holds("the death", PATIENCE, || Process::read(pid).is_none()).await?;
         let all = |status: &Value| ready(status) == 3;
         seaworthy
             .wait_status("three instances again", PATIENCE, all)
