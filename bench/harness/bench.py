@@ -108,7 +108,8 @@ class Bench:
         if not peer.command:
             yield Running(peer, self.upstream.pid)
             return
-        (peer.folder / peer.file).write_text(peer.text)
+        if peer.file:
+            (peer.folder / peer.file).write_text(peer.text)
         process = self.spawn([*wrapper, *peer.command], cores(peer.workers), peer.folder / "out")
         try:
             await_answer(peer, process, patience)

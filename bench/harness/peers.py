@@ -8,6 +8,8 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .setup import TOOLS
+
 RESPONSE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -66,6 +68,12 @@ class Peers:
         )
         command = [self.programs["nginx"], "-p", str(folder), "-c", f"{folder}/nginx.conf"]
         return Peer(name, port, folder, command, "nginx.conf", text)
+
+    def relay(self):
+        """Bytes passed on and nothing else: what no proxy on this machine can pass."""
+        port, folder = self.place("relay")
+        command = [str(TOOLS), "relay", "--port", str(port), "--upstream", str(self.upstream)]
+        return Peer("relay", port, folder, command)
 
     def haproxy(self, name, hard=False):
         """HAProxy."""

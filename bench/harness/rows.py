@@ -70,10 +70,20 @@ def proxying(bench):
     if not bench.has("nginx"):
         return []
     ours, nginx = bench.peers.seaworthy("bare"), bench.peers.nginx("nginx")
-    samples = bench.rounds("proxying", [nginx, ours], Load())
+    samples = bench.rounds("proxying", [nginx, ours, bench.peers.relay()], Load())
     single = bench.peers.nginx("nginx-single", single=True)
     lines = cost(bench, samples, ours, nginx, single, ("at most", 0.75))
-    return [Line("requests/s, bare / nginx", ratios(samples, "bare", "nginx", "rate"), ("at least", 1.3)), *lines]
+    bare = Line("requests/s, bare / nginx", ratios(samples, "bare", "nginx", "rate"), ("at least", 1.3))
+    return [bare, *lines, *floor(samples, "bare", "nginx")]
+
+
+def floor(samples, ours, theirs):
+    """What a relay that knows no HTTP reaches in the same rounds: what a proxy can come near and not pass."""
+    return [
+        Line(f"requests/s, relay / {theirs}", ratios(samples, "relay", theirs, "rate")),
+        Line(f"CPU time a request, relay / {theirs}", ratios(samples, "relay", theirs, "cpu_us")),
+        Line(f"CPU time a request, {ours} / relay", ratios(samples, ours, "relay", "cpu_us")),
+    ]
 
 
 def full(bench):
@@ -89,7 +99,7 @@ def full(bench):
     if bench.has("envoy"):
         peers.append(bench.peers.envoy("envoy-hard", hard=True))
         wanted["envoy-hard"] = 5.0
-    samples = bench.rounds("full", peers, Load())
+    samples = bench.rounds("full", [*peers, bench.peers.relay()], Load())
     lines = [
         Line(f"requests/s, full / {name}", ratios(samples, "full", name, "rate"), ("at least", bound))
         for name, bound in wanted.items()
@@ -97,6 +107,8 @@ def full(bench):
     if "nginx" in wanted:
         single = bench.peers.nginx("nginx-single", single=True)
         lines += cost(bench, samples, ours, peers[1], single, ("at most", 0.9))
+    # The floor beside each peer says which of the bounds this machine leaves room for.
+    lines += [Line(f"requests/s, relay / {name}", ratios(samples, "relay", name, "rate")) for name in wanted]
     return lines
 
 

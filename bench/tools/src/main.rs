@@ -1,10 +1,12 @@
-//! Both ends of a benchmark: an upstream that answers as cheaply as can be, and a load generator that measures latency.
+//! Both ends of a benchmark, an upstream that answers as cheaply as can be and a load generator that measures latency, and
+//! the least that can stand between them.
 //!
 //! Each is one thread around one epoll, so that what a core spends is mostly spent in the proxy under test. Neither is a
 //! general tool: they speak just the HTTP/1.1 that the other end and a proxy between them use.
 
 mod histogram;
 mod load;
+mod relay;
 mod reply;
 mod upstream;
 
@@ -17,6 +19,7 @@ use std::str::FromStr;
 pub type Failure = Box<dyn Error>;
 
 const USAGE: &str = "usage: bench-tools upstream --port N [--unix PATH]
+       bench-tools relay --port N --upstream N
        bench-tools load --port N [--connections 64] [--seconds 2 | --requests N] [--warm 0.4] [--rate PER_SECOND] [--path /]";
 
 fn main() -> ExitCode {
@@ -35,6 +38,7 @@ fn run() -> Result<(), Failure> {
     let flags = Flags::read(words)?;
     match verb.as_str() {
         "upstream" => upstream::serve(flags.required("port")?, flags.text("unix")),
+        "relay" => relay::serve(flags.required("port")?, flags.required("upstream")?),
         "load" => {
             let plan = load::Plan {
                 port: flags.required("port")?,

@@ -26,6 +26,7 @@ use crate::error::BodyError;
 use crate::exchange::{Exchange, Interim};
 use crate::h1::decoder::{Decoder, Step};
 use crate::h1::output::{Coding, Output};
+use crate::h1::spare;
 use crate::timer::Alarm;
 
 /// A body that was not wanted is read over up to this size, so that the connection can be used again.
@@ -172,6 +173,7 @@ impl<S: Stream> Connection<S> {
         let next = self
             .write(&asked, response.status, &response.headers, pin!(body))
             .await;
+        spare::keep_headers(response.headers);
         match next {
             Next::Request => self.read_over().await,
             other => other,
@@ -277,7 +279,7 @@ impl<S: Stream> Connection<S> {
         let sent = if bodiless {
             self.flush().await.map_err(|_| Next::Close)
         } else {
-            self.send_body(body, coding, is_event_stream(headers)).await
+            self.send_body(body, coding, headers).await
         };
         match sent {
             Err(next) => next,
@@ -292,7 +294,7 @@ impl<S: Stream> Connection<S> {
         &mut self,
         mut body: Pin<&mut B>,
         coding: Coding,
-        events: bool,
+        headers: &HeaderMap,
     ) -> Result<(), Next>
     where
         B: Body<Data = Bytes, Error = BodyError>,
@@ -324,7 +326,9 @@ impl<S: Stream> Connection<S> {
                     return Poll::Ready(Ok(()));
                 }
                 if waiting {
-                    let gone = !tunnel && io.decoder.is_done() && gone(&mut io, cx, events);
+                    let gone = !tunnel
+                        && io.decoder.is_done()
+                        && gone(&mut io, cx, is_event_stream(headers));
                     return if gone {
                         Poll::Ready(Err(Next::Close))
                     } else {

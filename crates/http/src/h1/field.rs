@@ -40,11 +40,32 @@ pub fn trim(value: &[u8]) -> &[u8] {
 pub fn only_crlf(head: &[u8]) -> Result<(), &'static str> {
     for at in memchr::memchr_iter(b'\n', head) {
         if at == 0 || head[at - 1] != b'\r' {
-            return Err("a line ends in a bare LF");
+            return Err(BARE_LF);
         }
     }
     Ok(())
 }
+
+/// The same for a whole head whose lines `httparse` has found: a line can only end before the name of the next one, so
+/// nothing else is looked at. `first` is where the first line begins, `names` where each field does.
+///
+/// # Errors
+/// When a line, or the head, does not end in CRLF.
+pub fn lines_end_in_crlf(
+    head: &[u8],
+    first: usize,
+    names: impl Iterator<Item = usize>,
+) -> Result<(), &'static str> {
+    only_crlf(&head[..first])?;
+    let mut ends = names.map(|name| &head[..name]);
+    if ends.all(|before| before.ends_with(b"\r\n")) && head.ends_with(b"\r\n\r\n") {
+        Ok(())
+    } else {
+        Err(BARE_LF)
+    }
+}
+
+const BARE_LF: &str = "a line ends in a bare LF";
 
 /// Whether a field may come after the body: not when it frames, routes or authenticates (RFC 9110, section 6.5.1).
 pub fn may_be_trailer(name: &HeaderName) -> bool {

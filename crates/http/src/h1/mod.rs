@@ -9,3 +9,4 @@ pub mod decoder;
 pub mod field;
 pub mod framing;
 pub mod output;
+pub mod spare;

@@ -9,6 +9,7 @@ use http::{StatusCode, Version};
 
 use crate::h1::field;
 use crate::h1::framing::{Delimiter, Framing};
+use crate::h1::spare;
 
 /// Bytes of a head.
 const MAX_HEAD: usize = 128 * 1024;
@@ -53,13 +54,13 @@ pub(super) fn parse(input: &mut BytesMut) -> Result<Option<Head>, &'static str> 
         let at = part.as_ptr() as usize - start;
         at..at + part.len()
     };
-    let lines: smallvec::SmallVec<[_; 24]> = parsed
-        .headers
-        .iter()
-        .map(|line| (span(line.name.as_bytes()), span(line.value)))
-        .collect();
+    // Filled in place: moving it out of a `collect` would cost more than filling it.
+    let mut lines: smallvec::SmallVec<[_; 24]> = smallvec::SmallVec::new();
+    lines
+        .extend((parsed.headers.iter()).map(|line| (span(line.name.as_bytes()), span(line.value))));
     let bytes = input.split_to(length).freeze();
-    field::only_crlf(&bytes)?;
+    let first = memchr::memchr(b'H', &bytes).unwrap_or(length);
+    field::lines_end_in_crlf(&bytes, first, lines.iter().map(|(name, _)| name.start))?;
     build(&bytes, &lines, status, version).map(Some)
 }
 
@@ -69,7 +70,7 @@ fn build(
     status: StatusCode,
     version: Version,
 ) -> Result<Head, &'static str> {
-    let mut headers = HeaderMap::with_capacity(lines.len() + 4);
+    let mut headers = spare::headers(lines.len() + 4);
     let mut framing = Framing::default();
     let mut per_connection = false;
     for (name, value) in lines {

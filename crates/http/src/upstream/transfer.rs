@@ -21,6 +21,7 @@ use crate::exchange::Exchange;
 use crate::h1::decoder::{Decoder, Step};
 use crate::h1::framing::Delimiter;
 use crate::h1::output::{Coding, Output};
+use crate::h1::spare;
 use crate::timer::Alarm;
 
 /// An app that says neither 100 nor anything final within this long gets the body anyway, as curl does it.
@@ -31,6 +32,13 @@ pub(super) const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 pub(super) struct Sending {
     pub(super) parts: Parts,
     pub(super) exchange: Exchange,
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        spare::keep_headers(std::mem::take(&mut self.parts.headers));
+        spare::keep_extensions(std::mem::take(&mut self.parts.extensions));
+    }
 }
 
 /// See the [module documentation](self). Boxed once, because it travels through every layer of the stack on its way back.

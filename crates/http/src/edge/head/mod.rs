@@ -9,6 +9,7 @@ use seaworthy_core::catalogue::{self, ErrorType};
 
 use crate::h1::field::{self, Connection};
 use crate::h1::framing::{BadFraming, Delimiter, Framing};
+use crate::h1::spare;
 
 /// Bounds of a head.
 #[derive(Clone, Copy, Debug)]
@@ -158,6 +159,9 @@ struct Line {
     value: (usize, usize),
 }
 
+/// Filled in place: moving it out of a `collect` would cost more than filling it.
+type Lines = smallvec::SmallVec<[Line; 24]>;
+
 fn parse_fields<const ROOM: usize>(
     buffer: &mut BytesMut,
     limits: &Limits,
@@ -196,16 +200,15 @@ fn parse_fields<const ROOM: usize>(
     } else {
         Version::HTTP_10
     };
-    let lines: smallvec::SmallVec<[Line; 24]> = parsed
-        .headers
-        .iter()
-        .map(|line| Line {
-            name: span(line.name.as_bytes()),
-            value: span(line.value),
-        })
-        .collect();
+    let first = span(parsed.method.unwrap_or_default().as_bytes()).0;
+    let mut lines = Lines::new();
+    lines.extend(parsed.headers.iter().map(|line| Line {
+        name: span(line.name.as_bytes()),
+        value: span(line.value),
+    }));
     let bytes = buffer.split_to(length).freeze();
-    field::only_crlf(&bytes).map_err(Reject::malformed)?;
+    let names = lines.iter().map(|line| line.name.0);
+    field::lines_end_in_crlf(&bytes, first, names).map_err(Reject::malformed)?;
     let uri = uri(&bytes.slice(target.0..target.0 + target.1), &method, limits)?;
     build(&bytes, &lines, method, uri, version)
         .map(Some)
@@ -246,7 +249,7 @@ fn build(
     uri: Uri,
     version: Version,
 ) -> Result<Head, Reject> {
-    let mut headers = HeaderMap::with_capacity(lines.len() + 8);
+    let mut headers = spare::headers(lines.len() + 8);
     let mut framing = Framing::default();
     let mut hosts = 0_usize;
     let mut per_connection = false;
@@ -345,6 +348,7 @@ fn finish(
     *request.uri_mut() = uri;
     *request.version_mut() = version;
     *request.headers_mut() = headers;
+    *request.extensions_mut() = spare::extensions();
     Ok(Head {
         request,
         delimiter,

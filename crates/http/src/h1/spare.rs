@@ -1,0 +1,96 @@
+//! Header maps and extensions of messages that are over, kept for the next ones of this thread.
+//!
+//! A map costs three allocations and an exchange has two of them, which is more than filling them costs. What is kept is
+//! empty, bounded in number and in size, and dies with its thread.
+
+use std::cell::RefCell;
+
+use http::{Extensions, HeaderMap};
+
+/// Kept of each kind: about as many as one round of events has requests.
+const MOST: usize = 32;
+/// A map that grew beyond this many fields is not worth its memory.
+const LARGEST: usize = 128;
+
+#[derive(Default)]
+struct Spare {
+    headers: Vec<HeaderMap>,
+    extensions: Vec<Extensions>,
+}
+
+thread_local! {
+    static SPARE: RefCell<Spare> = RefCell::default();
+}
+
+/// An empty map with room for `fields`.
+pub fn headers(fields: usize) -> HeaderMap {
+    SPARE
+        .with_borrow_mut(|spare| spare.headers.pop())
+        .unwrap_or_else(|| HeaderMap::with_capacity(fields))
+}
+
+/// Empty extensions.
+pub fn extensions() -> Extensions {
+    SPARE
+        .with_borrow_mut(|spare| spare.extensions.pop())
+        .unwrap_or_default()
+}
+
+/// Empties a map and keeps it.
+pub fn keep_headers(mut map: HeaderMap) {
+    if map.capacity() == 0 || map.capacity() > LARGEST {
+        return;
+    }
+    map.clear();
+    keep(|spare| &mut spare.headers, map);
+}
+
+/// Empties extensions and keeps them.
+pub fn keep_extensions(mut extensions: Extensions) {
+    extensions.clear();
+    keep(|spare| &mut spare.extensions, extensions);
+}
+
+fn keep<T>(shelf: impl FnOnce(&mut Spare) -> &mut Vec<T>, item: T) {
+    // Values are dropped here as well when a thread ends, after its thread-locals are gone.
+    let _ = SPARE.try_with(|spare| {
+        let mut spare = spare.borrow_mut();
+        let shelf = shelf(&mut spare);
+        if shelf.len() < MOST {
+            shelf.push(item);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::header::{HOST, HeaderValue};
+
+    #[test]
+    fn what_is_kept_comes_back_empty() {
+        let mut map = headers(8);
+        map.insert(HOST, HeaderValue::from_static("a"));
+        keep_headers(map);
+        let again = headers(0);
+        assert!(again.is_empty());
+        assert!(again.capacity() > 0, "it is the one that was kept");
+        assert_eq!(headers(0).capacity(), 0, "and there was only one");
+
+        let mut with = extensions();
+        with.insert(1_u8);
+        keep_extensions(with);
+        assert!(extensions().is_empty());
+    }
+
+    #[test]
+    fn neither_number_nor_size_grows() {
+        keep_headers(HeaderMap::with_capacity(10 * LARGEST));
+        assert_eq!(headers(0).capacity(), 0);
+        for _ in 0..10 * MOST {
+            keep_headers(HeaderMap::with_capacity(8));
+        }
+        let kept = SPARE.with_borrow(|spare| spare.headers.len());
+        assert_eq!(kept, MOST);
+    }
+}
