@@ -261,6 +261,7 @@ impl<S: Stream> Connection<S> {
                 || (coding == Coding::Raw && !upgraded)
                 || self.edge.drain.phase() != Phase::Serving
                 || io.expect == Expect::Waiting
+                || io.decoder.size_hint().lower() > READ_OVER as u64
                 || io.lost
         };
         let after = match (upgraded, closing) {

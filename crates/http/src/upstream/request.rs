@@ -120,8 +120,16 @@ fn is_ours(name: &HeaderName, exchange: &Exchange) -> bool {
         }
         Some(b'x') if bytes.len() == 9 => same("x-real-ip") && !exchange.peer_trusted,
         Some(b'x') if bytes.len() == 12 => exchange.request_id.is_some() && same("x-request-id"),
+        Some(b't') if bytes.len() == 17 => same("transfer-encoding"),
         Some(b't') => bytes == b"traceparent" && exchange.trace.is_some(),
-        Some(b's' | b'p' | b'r') => matches!(bytes, b"script_name" | b"path_info" | b"remote_user"),
+        // `Proxy` becomes HTTP_PROXY in CGI, which sends the app's own calls to whom the client names.
+        Some(b's' | b'p' | b'r') => {
+            matches!(
+                bytes,
+                b"script_name" | b"path_info" | b"remote_user" | b"proxy"
+            )
+        }
+        Some(b'c') => bytes.len() == 14 && same("content-length"),
         _ => false,
     }
 }

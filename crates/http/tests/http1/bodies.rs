@@ -536,6 +536,10 @@ fn a_refusal_in_the_middle_of_an_upload_reaches_the_client() {
             client.send(vec![b'x'; LARGE]).await.ok();
             let answer = client.response("POST").await.expect("an answer");
             assert_eq!((answer.status, answer.text().as_str()), (413, "big"));
+            assert!(
+                answer.head.has_token("connection", "close"),
+                "too much is left to be read over"
+            );
         }
     });
 }

@@ -281,6 +281,9 @@ fn g05_what_only_a_proxy_may_say_is_never_taken_from_a_client() {
             "X_Real_IP",
             "Forwarded",
             "X_Request_Id",
+            "Content_Length",
+            "Transfer_Encoding",
+            "Proxy",
         ] {
             request.push_str(&format!("{name}: evil\r\n"));
         }
