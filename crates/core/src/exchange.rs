@@ -4,6 +4,8 @@
 //! about a request and nothing is copied for them.
 
 use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::route::RouteId;
@@ -52,4 +54,24 @@ pub trait Observer {
     fn started(&self);
     /// The exchange is over. Called exactly once for each [`Observer::started`].
     fn finished(&self, done: &Finished<'_>);
+}
+
+impl<O: Observer + ?Sized> Observer for Rc<O> {
+    fn started(&self) {
+        O::started(self);
+    }
+
+    fn finished(&self, done: &Finished<'_>) {
+        O::finished(self, done);
+    }
+}
+
+impl<O: Observer + ?Sized> Observer for Arc<O> {
+    fn started(&self) {
+        O::started(self);
+    }
+
+    fn finished(&self, done: &Finished<'_>) {
+        O::finished(self, done);
+    }
 }

@@ -23,6 +23,7 @@ use crate::views::{MergeLayer, Table};
 /// The body of whatever comes back.
 pub type Body = ObservedBody<
     ResponseBody<DrainBody<TimedBody<UpstreamBody<Limited<RequestBody>>, SweepTimer>>>,
+    Rc<dyn Observer>,
 >;
 
 /// One worker's stack over one set of components.

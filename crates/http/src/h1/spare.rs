@@ -52,14 +52,16 @@ pub fn keep_extensions(mut extensions: Extensions) {
 }
 
 fn keep<T>(shelf: impl FnOnce(&mut Spare) -> &mut Vec<T>, item: T) {
-    // Values are dropped here as well when a thread ends, after its thread-locals are gone.
-    let _ = SPARE.try_with(|spare| {
-        let mut spare = spare.borrow_mut();
-        let shelf = shelf(&mut spare);
-        if shelf.len() < MOST {
-            shelf.push(item);
-        }
-    });
+    // A message may be dropped when its thread ends, after the thread's own values are gone.
+    SPARE
+        .try_with(|spare| {
+            let mut spare = spare.borrow_mut();
+            let shelf = shelf(&mut spare);
+            if shelf.len() < MOST {
+                shelf.push(item);
+            }
+        })
+        .unwrap_or_default();
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -40,14 +39,14 @@ pub struct Config {
 /// Puts an [`Identify`] around a service.
 #[derive(Clone, Debug)]
 pub struct IdentifyLayer {
-    config: Rc<Config>,
+    config: Arc<Config>,
 }
 
 impl IdentifyLayer {
     /// Identifies as `config` says.
     pub fn new(config: Config) -> Self {
         Self {
-            config: Rc::new(config),
+            config: Arc::new(config),
         }
     }
 }
@@ -67,7 +66,7 @@ impl<S> Layer<S> for IdentifyLayer {
 #[derive(Clone, Debug)]
 pub struct Identify<S> {
     inner: S,
-    config: Rc<Config>,
+    config: Arc<Config>,
 }
 
 /// What was found out about a request; noted in its exchange in one go, because the request cannot be read meanwhile.

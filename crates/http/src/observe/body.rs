@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,8 +16,8 @@ use crate::error::BodyError;
 use crate::exchange::{Exchange, Failure, Viewed};
 
 /// What is known of an exchange so far. Dropping it is the end of the exchange.
-pub struct Record {
-    observer: Rc<dyn Observer>,
+pub struct Record<O: Observer> {
+    observer: O,
     method: Method,
     uri: Uri,
     version: Version,
@@ -33,8 +32,8 @@ pub struct Record {
     view: bool,
 }
 
-impl Record {
-    pub(super) fn begin<B: Body>(observer: Rc<dyn Observer>, request: &Request<B>) -> Box<Self> {
+impl<O: Observer> Record<O> {
+    pub(super) fn begin<B: Body>(observer: O, request: &Request<B>) -> Box<Self> {
         observer.started();
         Box::new(Self {
             observer,
@@ -70,7 +69,7 @@ impl Record {
     }
 }
 
-impl Drop for Record {
+impl<O: Observer> Drop for Record<O> {
     fn drop(&mut self) {
         let exchange = self.exchange.as_ref();
         self.observer.finished(&Finished {
@@ -103,7 +102,7 @@ impl Drop for Record {
     }
 }
 
-impl fmt::Debug for Record {
+impl<O: Observer> fmt::Debug for Record<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Record")
             .field("method", &self.method)
@@ -115,15 +114,15 @@ impl fmt::Debug for Record {
 pin_project! {
     /// Counts what passes and completes the record.
     #[derive(Debug)]
-    pub struct ObservedBody<B> {
+    pub struct ObservedBody<B, O: Observer> {
         #[pin]
         inner: B,
-        record: Option<Box<Record>>,
+        record: Option<Box<Record<O>>>,
     }
 }
 
-impl<B: Body> ObservedBody<B> {
-    pub(super) fn new(inner: B, mut record: Option<Box<Record>>) -> Self {
+impl<B: Body, O: Observer> ObservedBody<B, O> {
+    pub(super) fn new(inner: B, mut record: Option<Box<Record<O>>>) -> Self {
         if let Some(record) = record.as_mut().filter(|_| inner.is_end_stream()) {
             record.complete = true;
         }
@@ -131,8 +130,9 @@ impl<B: Body> ObservedBody<B> {
     }
 }
 
-impl<B> Body for ObservedBody<B>
+impl<B, O> Body for ObservedBody<B, O>
 where
+    O: Observer,
     B: Body<Data = Bytes, Error = BodyError>,
 {
     type Data = Bytes;

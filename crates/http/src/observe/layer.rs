@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use http::{Request, Response};
@@ -16,18 +15,18 @@ use super::body::{ObservedBody, Record};
 
 /// Puts an [`Observe`] around a service.
 #[derive(Clone)]
-pub struct ObserveLayer {
-    observer: Option<Rc<dyn Observer>>,
+pub struct ObserveLayer<O> {
+    observer: Option<O>,
 }
 
-impl ObserveLayer {
+impl<O: Observer> ObserveLayer<O> {
     /// Reports to `observer`; without one the layer does nothing.
-    pub fn new(observer: Option<Rc<dyn Observer>>) -> Self {
+    pub fn new(observer: Option<O>) -> Self {
         Self { observer }
     }
 }
 
-impl fmt::Debug for ObserveLayer {
+impl<O> fmt::Debug for ObserveLayer<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ObserveLayer")
             .field("observes", &self.observer.is_some())
@@ -35,8 +34,8 @@ impl fmt::Debug for ObserveLayer {
     }
 }
 
-impl<S> Layer<S> for ObserveLayer {
-    type Service = Observe<S>;
+impl<S, O: Clone> Layer<S> for ObserveLayer<O> {
+    type Service = Observe<S, O>;
 
     fn layer(&self, inner: S) -> Self::Service {
         Observe {
@@ -48,12 +47,12 @@ impl<S> Layer<S> for ObserveLayer {
 
 /// See the [module documentation](super).
 #[derive(Clone)]
-pub struct Observe<S> {
+pub struct Observe<S, O> {
     inner: S,
-    observer: Option<Rc<dyn Observer>>,
+    observer: Option<O>,
 }
 
-impl<S: fmt::Debug> fmt::Debug for Observe<S> {
+impl<S: fmt::Debug, O> fmt::Debug for Observe<S, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Observe")
             .field("inner", &self.inner)
@@ -61,15 +60,16 @@ impl<S: fmt::Debug> fmt::Debug for Observe<S> {
     }
 }
 
-impl<S, B, R> Service<Request<B>> for Observe<S>
+impl<S, B, R, O> Service<Request<B>> for Observe<S, O>
 where
+    O: Observer + Clone,
     B: Body,
     R: Body,
     S: Service<Request<B>, Response = Response<R>>,
 {
-    type Response = Response<ObservedBody<R>>;
+    type Response = Response<ObservedBody<R, O>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ResponseFuture<S::Future, O>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -90,19 +90,20 @@ where
 pin_project! {
     /// Ends with the answer, whose body carries the record on.
     #[derive(Debug)]
-    pub struct ResponseFuture<F> {
+    pub struct ResponseFuture<F, O: Observer> {
         #[pin]
         future: F,
-        record: Option<Box<Record>>,
+        record: Option<Box<Record<O>>>,
     }
 }
 
-impl<F, R, E> Future for ResponseFuture<F>
+impl<F, R, E, O> Future for ResponseFuture<F, O>
 where
+    O: Observer,
     F: Future<Output = Result<Response<R>, E>>,
     R: Body,
 {
-    type Output = Result<Response<ObservedBody<R>>, E>;
+    type Output = Result<Response<ObservedBody<R, O>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();

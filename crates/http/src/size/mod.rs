@@ -2,7 +2,7 @@
 //! has been sent more than the limit.
 
 use std::pin::Pin;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use crate::error::{BodyError, Error};
 use crate::exchange::Exchange;
 
 /// The limit of each route, in bytes; `None` is no limit. The first is that of requests without a route.
-pub type Limits = Rc<[Option<u64>]>;
+pub type Limits = Arc<[Option<u64>]>;
 
 /// Puts a [`LimitSize`] around a service.
 #[derive(Clone, Debug)]

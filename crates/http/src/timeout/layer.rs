@@ -1,7 +1,7 @@
 //! The layer that starts the clocks.
 
 use std::pin::Pin;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{Request, Response, StatusCode};
@@ -19,15 +19,17 @@ use crate::timer::Timer;
 /// Puts a [`Timeout`] around a service.
 #[derive(Clone, Debug)]
 pub struct TimeoutLayer<T> {
-    limits: Rc<[Rc<Limits>]>,
+    limits: Arc<[Limits]>,
     timer: T,
 }
 
 impl<T> TimeoutLayer<T> {
     /// One set of limits for each route, the first for requests without one.
     pub fn new(limits: &[Limits], timer: T) -> Self {
-        let limits = limits.iter().copied().map(Rc::new).collect();
-        Self { limits, timer }
+        Self {
+            limits: limits.into(),
+            timer,
+        }
     }
 }
 
@@ -47,7 +49,7 @@ impl<S, T: Clone> Layer<S> for TimeoutLayer<T> {
 #[derive(Clone, Debug)]
 pub struct Timeout<S, T> {
     inner: S,
-    limits: Rc<[Rc<Limits>]>,
+    limits: Arc<[Limits]>,
     timer: T,
 }
 
@@ -73,7 +75,7 @@ where
         let limits = self
             .limits
             .get(usize::from(route.0))
-            .cloned()
+            .copied()
             .unwrap_or_default();
         ResponseFuture {
             future: self.inner.call(request),
@@ -94,7 +96,7 @@ pin_project! {
         #[pin]
         response: Option<T::Sleep>,
         total: Option<Pin<Box<T::Sleep>>>,
-        limits: Rc<Limits>,
+        limits: Limits,
         timer: T,
     }
 }
@@ -109,7 +111,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         if let Poll::Ready(result) = this.future.poll(cx) {
-            let limits = **this.limits;
+            let limits = *this.limits;
             return Poll::Ready(result.map(|response| {
                 let tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
                 let silence = match () {

@@ -7,6 +7,7 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -23,19 +24,26 @@ pub trait Views {
     fn answer<B>(&self, request: &Request<B>) -> Option<Response<Bytes>>;
 }
 
-/// Puts a [`Mount`] in front of a service.
-pub struct MountLayer<V>(Rc<V>);
-
-impl<V> MountLayer<V> {
-    /// Mounts `views`.
-    pub fn new(views: Rc<V>) -> Self {
-        Self(views)
+impl<V: Views> Views for Rc<V> {
+    fn answer<B>(&self, request: &Request<B>) -> Option<Response<Bytes>> {
+        V::answer(self, request)
     }
 }
 
-impl<V> Clone for MountLayer<V> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
+impl<V: Views> Views for Arc<V> {
+    fn answer<B>(&self, request: &Request<B>) -> Option<Response<Bytes>> {
+        V::answer(self, request)
+    }
+}
+
+/// Puts a [`Mount`] in front of a service.
+#[derive(Clone)]
+pub struct MountLayer<V>(V);
+
+impl<V> MountLayer<V> {
+    /// Mounts `views`.
+    pub fn new(views: V) -> Self {
+        Self(views)
     }
 }
 
@@ -45,7 +53,7 @@ impl<V> std::fmt::Debug for MountLayer<V> {
     }
 }
 
-impl<S, V> Layer<S> for MountLayer<V> {
+impl<S, V: Clone> Layer<S> for MountLayer<V> {
     type Service = Mount<S, V>;
 
     fn layer(&self, inner: S) -> Self::Service {
@@ -57,18 +65,10 @@ impl<S, V> Layer<S> for MountLayer<V> {
 }
 
 /// See the [module documentation](self).
+#[derive(Clone)]
 pub struct Mount<S, V> {
     inner: S,
-    views: Rc<V>,
-}
-
-impl<S: Clone, V> Clone for Mount<S, V> {
-    fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            views: self.views.clone(),
-        }
-    }
+    views: V,
 }
 
 impl<S: std::fmt::Debug, V> std::fmt::Debug for Mount<S, V> {
