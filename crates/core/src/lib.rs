@@ -11,6 +11,7 @@ pub mod budget;
 pub mod catalogue;
 pub mod event;
 pub mod exchange;
+pub mod health;
 pub mod identity;
 pub mod lifecycle;
 pub mod names;
