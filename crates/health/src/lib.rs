@@ -6,9 +6,22 @@
 //! Liveness says whether Seaworthy itself answers, and nothing else; readiness says whether a request would reach the app.
 
 mod board;
+mod check;
+mod clock;
+mod entry;
+mod health;
+mod outcome;
+mod report;
+mod runner;
 mod snapshot;
+mod spec;
 mod view;
 
 pub use board::{Answer, Board};
+pub use check::{Check, Running, blocking, from_fn};
+pub use health::{Change, Health, NoSuchCheck, Only};
+pub use outcome::{Metadata, Outcome};
+pub use report::{Component, Operated, Report};
 pub use snapshot::{Gate, Snapshot};
+pub use spec::{Policy, Spec};
 pub use view::View;
