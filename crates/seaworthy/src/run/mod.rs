@@ -11,6 +11,7 @@ mod control;
 mod face;
 mod plane;
 mod shutdown;
+mod standing;
 mod state_dir;
 
 use seaworthy_config::Loaded;

@@ -15,3 +15,4 @@ mod pid1;
 mod resources;
 mod rollouts;
 mod streams;
+mod suspension;
