@@ -9,6 +9,7 @@ mod connections;
 mod deaths;
 mod hooks;
 mod instances;
+mod last_words;
 mod losses;
 mod phases;
 mod pid1;
