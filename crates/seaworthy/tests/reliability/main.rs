@@ -9,6 +9,7 @@ mod connections;
 mod deaths;
 mod hooks;
 mod instances;
+mod killed;
 mod last_words;
 mod losses;
 mod phases;
