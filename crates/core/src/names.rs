@@ -249,6 +249,10 @@ pub mod event {
     pub const APP_LISTENS_ELSEWHERE: &str = "app.listens_elsewhere";
     /// The app has not begun to listen in time.
     pub const APP_NEVER_LISTENED: &str = "app.never_listened";
+    /// The process of an instance was stopped without having ended (SIGSTOP).
+    pub const APP_SUSPENDED: &str = "app.suspended";
+    /// A suspended instance goes on.
+    pub const APP_RESUMED: &str = "app.resumed";
     /// The app died too often.
     pub const APP_GAVE_UP: &str = "app.gave_up";
     /// A listener is open.

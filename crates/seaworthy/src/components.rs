@@ -140,10 +140,10 @@ impl Components {
         }
     }
 
-    /// The views of the public listener, as one worker shows them.
+    /// The views of the public listener, as one worker shows them without the app.
     pub fn public_table(&self) -> Table {
         let entries = self.public_views.clone();
-        Table::new(entries, self.board.clone(), self.registry.clone()).merging()
+        Table::new(entries, self.board.clone(), self.registry.clone())
     }
 
     /// The edge of one worker.

@@ -57,6 +57,13 @@ impl Balance {
         emptiest.1
     }
 
+    /// Whether every worker has `most` connections.
+    pub(super) fn is_full(&self, most: usize) -> bool {
+        self.open
+            .iter()
+            .all(|open| open.load(Ordering::Relaxed) >= most)
+    }
+
     /// Counts a connection here, without a look at the others.
     pub(super) fn place_own(&self) {
         self.open[self.own].fetch_add(1, Ordering::Relaxed);
@@ -105,6 +112,8 @@ mod tests {
         let open: Vec<_> = parts.iter().map(|(part, _)| part.open()).collect();
         assert_eq!(open, [33, 33, 33]);
         parts[0].0.closed();
+        assert!(!parts[2].0.is_full(33), "the first worker has a place");
         assert_eq!(parts[2].0.place(), 0);
+        assert!(parts[2].0.is_full(33));
     }
 }

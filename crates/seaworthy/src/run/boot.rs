@@ -24,6 +24,7 @@ use super::announce::{self, Facts};
 use super::app::App;
 use super::control::Control;
 use super::face::Face;
+use super::last_word::LastWord;
 use super::plane::Plane;
 use super::shutdown::{Service, hooks};
 use super::{budget, state_dir};
@@ -43,7 +44,11 @@ const USUAL: ([u8; 4], u16) = ([0, 0, 0, 0], 8000);
 const REMOTE_KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// See [`super::serve`].
-pub(super) async fn run(loaded: Loaded<Config>, options: Options) -> anyhow::Result<u8> {
+pub(super) async fn run(
+    loaded: Loaded<Config>,
+    options: Options,
+    last_word: LastWord,
+) -> anyhow::Result<u8> {
     let began = Instant::now();
     let signals = Signals::install().context("cannot install signal handlers")?;
     let admin_is_set = loaded.is_set("listen.admin");
@@ -73,7 +78,7 @@ pub(super) async fn run(loaded: Loaded<Config>, options: Options) -> anyhow::Res
     let control = parts
         .serve(app, folder, budget, admin_is_set, signals)
         .await?;
-    Ok(control.run().await)
+    Ok(control.run(&last_word).await)
 }
 
 const NOTHING_TO_RUN: &str = "there is nothing to run: write the command after `--`, as in `seaworthy run -- uvicorn app:app`, \

@@ -13,6 +13,7 @@ use seaworthy_lifecycle::supervise::Supervisor;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::last_word::LastWord;
 use super::shutdown::Service;
 use crate::admin::Request;
 use crate::config::Shutdown;
@@ -41,7 +42,7 @@ enum End {
 
 impl Control {
     /// Serves until told to stop, or until the app is over. The result is the exit code.
-    pub(super) async fn run(mut self) -> u8 {
+    pub(super) async fn run(mut self, last_word: &LastWord) -> u8 {
         let mut prestopped = None;
         let end = loop {
             tokio::select! {
@@ -67,9 +68,14 @@ impl Control {
             }
         };
         let code = match end {
-            End::Asked(by) => self.shut_down(by, prestopped).await,
+            End::Asked(by) => {
+                let code = self.shut_down(by, prestopped).await;
+                last_word.stopped(by, code, &self.journal);
+                code
+            }
             End::App(code) => {
                 self.service.close().await;
+                last_word.app_ended(code, &self.journal);
                 code
             }
         };

@@ -5,6 +5,7 @@
 
 mod configuration;
 mod errors;
+mod framing;
 mod front;
 mod http2;
 mod identity;

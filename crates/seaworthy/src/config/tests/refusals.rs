@@ -86,6 +86,10 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     ("shutdown: {grace: 0s}", "shutdown.grace: no time at all"),
     (
+        "shutdown: {termination_log: log.json}",
+        "shutdown.termination_log: `log.json` is no place for the reason of the end",
+    ),
+    (
         "shutdown: {propagation: 1s, ramp: 2s}",
         "shutdown.ramp: a ramp of 2s does not fit into a propagation of 1s",
     ),
