@@ -7,6 +7,7 @@ use std::io::IsTerminal;
 use std::net::SocketAddr;
 
 use seaworthy_core::address::Address;
+use seaworthy_core::names::event;
 
 /// What there is to say once everything listens.
 #[derive(Debug)]
@@ -29,6 +30,13 @@ pub(super) struct Facts<'a> {
     pub(super) budget: &'a str,
 }
 
+impl Facts<'_> {
+    fn url(&self) -> String {
+        let scheme = if self.secure { "https" } else { "http" };
+        format!("{scheme}://{}", self.public)
+    }
+}
+
 /// Says it.
 pub(super) fn announce(facts: &Facts<'_>, json: bool) {
     if json || !std::io::stderr().is_terminal() {
@@ -42,14 +50,16 @@ fn events(facts: &Facts<'_>) {
     for change in facts.changes {
         tracing::info!(event = "app.command_changed", message = %change);
     }
+    let url = facts.url();
     tracing::info!(
-        event = "listener.opened",
+        event = event::LISTENER_OPENED,
         public = %facts.public,
         tls = facts.secure,
         admin = facts.admin.map(tracing::field::display),
         app = facts.app.map(|(server, _)| server),
         address = facts.app.map(|(_, address)| address).or(facts.remote).map(tracing::field::display),
         budget = facts.budget,
+        "listening on {url}"
     );
 }
 
@@ -67,8 +77,7 @@ fn lines(facts: &Facts<'_>) -> String {
     for change in facts.changes {
         line(" ", "changed", change);
     }
-    let scheme = if facts.secure { "https" } else { "http" };
-    line("✓", "public", &format!("{scheme}://{}", facts.public));
+    line("✓", "public", &facts.url());
     match facts.admin {
         Some(admin) if facts.admin_moved => {
             line(

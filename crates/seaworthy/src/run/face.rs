@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use seaworthy_core::lifecycle::Phase;
-use seaworthy_core::names::metric;
+use seaworthy_core::names::{event, metric};
 use seaworthy_health::{Board, Gate, Snapshot};
 use seaworthy_http::upstream::{Availability, Endpoint, Roll, Roster};
 use seaworthy_lifecycle::supervise::State;
@@ -181,7 +181,7 @@ impl Face {
                 event = "startup.phase",
                 phase = "complete",
                 duration_ms = ms,
-                "ready"
+                "starting: complete"
             );
         }
         self.publish(&facts);
@@ -189,6 +189,9 @@ impl Face {
 
     fn publish(&self, facts: &Facts) {
         let gate = gate(facts, self.roster.is_supervised());
+        if !facts.phase.is_shutting_down() {
+            tell(&self.board.snapshot().gate, &gate);
+        }
         let instances = facts.instances.iter().map(document).collect();
         self.board.update(|snapshot| {
             snapshot.state = facts.phase.word();
@@ -278,6 +281,23 @@ fn gate(facts: &Facts, supervised: bool) -> Gate {
         _ => "the app is starting",
     };
     Gate::Closed(reason.to_owned())
+}
+
+/// Says that probes are answered otherwise from now on. What a shutdown does to them has events of its own.
+fn tell(before: &Gate, now: &Gate) {
+    match (before, now) {
+        (Gate::Closed(_), Gate::Open) => {
+            tracing::info!(event = event::SERVICE_READY, "ready");
+        }
+        (Gate::Open, Gate::Closed(reason)) => {
+            tracing::warn!(
+                event = event::SERVICE_NOT_READY,
+                reason,
+                "not ready: {reason}"
+            );
+        }
+        _ => {}
+    }
 }
 
 /// The roster's view of the instances.
