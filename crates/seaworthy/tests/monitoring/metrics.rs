@@ -151,6 +151,64 @@ async fn requests_under_way_are_a_gauge() -> Result<()> {
     inside(0.0).await
 }
 
+/// Waits until the gauge `name` has this value.
+async fn gauge(seaworthy: &Seaworthy, name: &str, value: f64) -> Result<()> {
+    wait::until(&format!("{name} {value}"), PATIENCE, async || {
+        (seaworthy.metric(name).await.ok()? == value).then_some(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn open_connections_are_a_gauge_over_all_workers() -> Result<()> {
+    let (seaworthy, _mock) = start(Seaworthy::build().set("threads", 2)).await?;
+    gauge(&seaworthy, "seaworthy_connections_open", 0.0).await?;
+    let mut open = Vec::new();
+    for _ in 0..5 {
+        let mut connection = Connection::open(seaworthy.public()).await?;
+        connection.ask("GET", "/bytes/1", &[], b"").await?;
+        open.push(connection);
+    }
+    // One that has said nothing yet is open all the same.
+    open.push(Connection::open(seaworthy.public()).await?);
+    gauge(&seaworthy, "seaworthy_connections_open", 6.0).await?;
+    drop(open);
+    gauge(&seaworthy, "seaworthy_connections_open", 0.0).await
+}
+
+#[tokio::test]
+async fn requests_that_wait_for_the_app_are_a_gauge() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let gate = folder.path().join("gate");
+    let mock = App::Mock.command()?.join(" ");
+    let script = format!(
+        "until [ -e {} ]; do sleep 0.01; done; exec {mock}",
+        gate.display()
+    );
+    let seaworthy = Seaworthy::run(["sh", "-c", &script])
+        .set("app.startup.park", "60s")
+        .start()
+        .await?;
+    gauge(&seaworthy, "seaworthy_requests_parked", 0.0).await?;
+    let mut waiting = Vec::new();
+    for _ in 0..4 {
+        let mut connection = Connection::open(seaworthy.public()).await?;
+        connection
+            .send(client::request("GET", "/bytes/1", &[], b""))
+            .await?;
+        waiting.push(connection);
+    }
+    gauge(&seaworthy, "seaworthy_requests_parked", 4.0).await?;
+    // A client that gives up waits no longer.
+    waiting.pop().map(Connection::reset).transpose()?;
+    gauge(&seaworthy, "seaworthy_requests_parked", 3.0).await?;
+    std::fs::write(&gate, "")?;
+    for mut connection in waiting {
+        assert_eq!(connection.response("GET").await?.status, 200);
+    }
+    gauge(&seaworthy, "seaworthy_requests_parked", 0.0).await
+}
+
 #[tokio::test]
 async fn paths_of_strangers_make_no_series() -> Result<()> {
     let (seaworthy, _mock) = start(Seaworthy::build()).await?;
