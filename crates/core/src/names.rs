@@ -213,6 +213,8 @@ pub mod event {
     pub const REQUEST: &str = "request";
     /// A line without an event of its own.
     pub const LOG: &str = "log";
+    /// Seaworthy itself has come a step further on its way to serving.
+    pub const STARTUP_PHASE: &str = "startup.phase";
     /// Probes are told from now on that the service is ready.
     pub const SERVICE_READY: &str = "service.ready";
     /// Probes are told from now on that the service is not ready, although nobody asked it to stop.
@@ -249,6 +251,12 @@ pub mod event {
     pub const APP_NEVER_LISTENED: &str = "app.never_listened";
     /// The app died too often.
     pub const APP_GAVE_UP: &str = "app.gave_up";
+    /// The app's processes were suspended, or run again.
+    pub const APP_SUSPENDED: &str = "app.suspended";
+    /// A word or a variable of the app's command was changed.
+    pub const APP_COMMAND_CHANGED: &str = "app.command_changed";
+    /// The app's command names an address that is ours.
+    pub const APP_ADDRESS_TAKEN: &str = "app.address_taken";
     /// The public listener is open.
     pub const LISTENER_OPENED: &str = "listener.opened";
     /// The public listener is closed, and what connected before has been dealt with.
@@ -259,6 +267,8 @@ pub mod event {
     pub const TLS_RELOAD_FAILED: &str = "tls.reload_failed";
     /// Something in the configuration deserves a look.
     pub const CONFIG_WARNING: &str = "config.warning";
+    /// The app exposes a metric under a name of ours.
+    pub const METRIC_COLLISION: &str = "metric_collision";
     /// A request or an answer broke HTTP's rules; `from` says which of the two. A few of them each second are told.
     pub const HTTP_REJECTED: &str = "http.rejected";
     /// The app could not be reached, did not answer in time or broke off. A few of them each second are told.

@@ -48,7 +48,7 @@ pub(super) fn announce(facts: &Facts<'_>, json: bool) {
 
 fn events(facts: &Facts<'_>) {
     for change in facts.changes {
-        tracing::info!(event = "app.command_changed", message = %change);
+        tracing::info!(event = event::APP_COMMAND_CHANGED, message = %change);
     }
     let url = facts.url();
     tracing::info!(

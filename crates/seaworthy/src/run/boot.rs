@@ -8,7 +8,7 @@ use anyhow::Context;
 use seaworthy_config::Loaded;
 use seaworthy_core::address::Address;
 use seaworthy_core::budget::Budget;
-use seaworthy_core::names::metric;
+use seaworthy_core::names::{event, metric};
 use seaworthy_core::route::RouteTable;
 use seaworthy_http::upstream::Roster;
 use seaworthy_lifecycle::journal::Journal;
@@ -80,7 +80,11 @@ const NOTHING_TO_RUN: &str = "there is nothing to run: write the command after `
      or set app.command or app.connect in seaworthy.yaml";
 
 fn phase(name: &str) {
-    tracing::info!(event = "startup.phase", phase = name, "starting: {name}");
+    tracing::info!(
+        event = event::STARTUP_PHASE,
+        phase = name,
+        "starting: {name}"
+    );
 }
 
 fn from_port(options: &Options) -> Option<Bind> {
@@ -194,7 +198,7 @@ impl Parts {
             .forward(&forwarded(&self.config))
             .context("app.forward_signals")?;
         if let Some(words) = app.as_ref().and_then(|app| app.claims(plane.address)) {
-            tracing::warn!(event = "app.address_taken", "{words}");
+            tracing::warn!(event = event::APP_ADDRESS_TAKEN, "{words}");
         }
         phase("app");
         let supervisor = app.map(|app| self.supervise(app, &reaper, &journal, &plane));
@@ -280,7 +284,7 @@ impl Parts {
                 .to_string(),
         };
         if let Err(error) = instance.write(folder) {
-            tracing::warn!(event = "config.warning", %error, folder = %folder.display(), "`seaworthy status` and `stop` will not find this instance; set state_dir to a folder that can be written");
+            tracing::warn!(event = event::CONFIG_WARNING, %error, folder = %folder.display(), "`seaworthy status` and `stop` will not find this instance; set state_dir to a folder that can be written");
         }
         Ok(instance)
     }

@@ -135,7 +135,7 @@ impl Face {
                 } else {
                     "the app runs again"
                 };
-                tracing::warn!(event = "app.suspended", suspended, "{words}");
+                tracing::warn!(event = event::APP_SUSPENDED, suspended, "{words}");
                 self.publish(&facts);
             }
         }
@@ -178,7 +178,7 @@ impl Face {
                 snapshot.startup_ms = Some(ms);
             });
             tracing::info!(
-                event = "startup.phase",
+                event = event::STARTUP_PHASE,
                 phase = "complete",
                 duration_ms = ms,
                 "starting: complete"

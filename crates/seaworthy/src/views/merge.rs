@@ -15,6 +15,7 @@ use http::{Method, Request, Response};
 use http_body::Body;
 use http_body_util::{BodyExt, Limited};
 use pin_project_lite::pin_project;
+use seaworthy_core::names::event;
 use seaworthy_health::View;
 use seaworthy_http::exchange::Viewed;
 use serde_json::{Value, json};
@@ -200,7 +201,7 @@ fn merge_metrics(own: &Bytes, part: &Bytes) -> Bytes {
                 let fresh = !taken.contains(family);
                 if keep && !fresh {
                     tracing::warn!(
-                        event = "metric_collision",
+                        event = event::METRIC_COLLISION,
                         family,
                         "the app exposes a metric under a name of ours; ours is shown"
                     );
