@@ -121,7 +121,7 @@ impl Found {
             return Err(Failure::failed(format!("pid {pid} cannot be asked: {how}")).into());
         };
         let answer = client::call(admin, Some(&self.instance.token), method, path, timeout).await;
-        let answer = answer.map_err(|error| Failure::failed(format!("pid {pid} lives but its admin API does not answer: {error}; kill -TERM {pid} stops it without")))?;
+        let answer = answer.map_err(|error| Failure::unreachable(format!("pid {pid} lives but its admin API does not answer: {error}; kill -TERM {pid} stops it without")))?;
         if !answer.status.is_success() {
             let body = String::from_utf8_lossy(&answer.body);
             return Err(Failure::failed(format!(
@@ -186,9 +186,9 @@ mod tests {
     #[tokio::test]
     async fn an_instance_that_cannot_be_asked_says_how_to_stop_it() {
         let base = tempfile::tempdir().unwrap();
-        for (admin, part) in [
-            (None, "listen.admin"),
-            (Some("127.0.0.1:1"), "cannot connect to 127.0.0.1:1"),
+        for (admin, part, code) in [
+            (None, "listen.admin", 1),
+            (Some("127.0.0.1:1"), "cannot connect to 127.0.0.1:1", 3),
         ] {
             instance(std::process::id(), admin)
                 .write(base.path())
@@ -197,8 +197,9 @@ mod tests {
             let error = found
                 .ask(Method::GET, "/-/status", Duration::from_secs(5))
                 .await
-                .unwrap_err()
-                .to_string();
+                .unwrap_err();
+            assert_eq!(Failure::code_of(&error), code);
+            let error = error.to_string();
             assert!(
                 error.contains(part) && error.contains("kill -TERM"),
                 "{error}"

@@ -1,7 +1,7 @@
 //! The command line: what each verb is called and takes, and how the program ends.
 //!
 //! stdout is data, stderr is talk. Global flags stand on either side of the verb. Exit codes: 0 fine, 1 findings or failure,
-//! 2 usage or configuration, 3 a dependency could not be reached; `run` adds those of the app. The verbs that talk to a running
+//! 2 usage or configuration, 3 what the verb needs could not be reached; `run` adds those of the app. The verbs that talk to a running
 //! instance find it by its state folder and change nothing on their own.
 
 mod config;

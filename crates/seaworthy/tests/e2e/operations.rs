@@ -67,6 +67,26 @@ async fn nothing_to_ask_is_said_with_the_folder_that_was_looked_in() -> Result<(
 }
 
 #[tokio::test]
+async fn an_instance_that_lives_and_does_not_answer_is_told_from_none() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let socket = folder.path().join("admin.sock");
+    let admin = format!("unix:{}", socket.display());
+    let builder = Seaworthy::run(App::Mock.command()?).admin(&admin);
+    let mut seaworthy = builder.ready().await?;
+    std::fs::remove_file(&socket)?;
+    let pid = seaworthy.pid().to_string();
+    for words in [&["status"][..], &["stop", "--json"], &["prestop"]] {
+        let ended = verb(&seaworthy, words).await?;
+        assert_eq!(ended.code(), 3, "{words:?}: {}", ended.stderr);
+        for part in [&admin, &pid, "kill -TERM"] {
+            assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
+        }
+    }
+    assert_eq!(seaworthy.stop(PATIENCE).await?, 0);
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_instance_file_is_for_its_owner_and_gone_at_the_end() -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     let mut seaworthy = start().await?;
