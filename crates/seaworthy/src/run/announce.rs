@@ -1,9 +1,8 @@
 //! The first lines on the terminal: what was found, what listens where, what to do next.
 //!
-//! A person at a terminal gets a few aligned lines; a machine gets the same facts as events.
+//! A person gets a few aligned lines; a machine gets the same facts as events.
 
 use std::fmt::Write as _;
-use std::io::IsTerminal;
 use std::net::SocketAddr;
 
 use seaworthy_core::address::Address;
@@ -39,7 +38,7 @@ impl Facts<'_> {
 
 /// Says it.
 pub(super) fn announce(facts: &Facts<'_>, json: bool) {
-    if json || !std::io::stderr().is_terminal() {
+    if json {
         events(facts);
     } else {
         eprint!("{}", lines(facts));
@@ -69,6 +68,12 @@ fn lines(facts: &Facts<'_>) -> String {
         writeln!(text, "{mark} {what:<8} {words}").expect("a string takes everything");
     };
     if let Some((server, address)) = facts.app {
+        // The name that a command goes by which no launcher knows.
+        let server = if server == "app" {
+            "your command"
+        } else {
+            server
+        };
         line("✓", "app", &format!("{server} → {address}"));
     }
     if let Some(address) = facts.remote {

@@ -310,7 +310,7 @@ impl Parts {
 
     fn announce(&self, plane: &Plane, instance: &Instance, budget: &Budget) -> anyhow::Result<()> {
         let admin: Option<Address> = instance.admin.as_deref().map(str::parse).transpose()?;
-        let moved = matches!((&admin, &self.config.listen.admin), (Some(got), AdminAddress::At(wished)) if got != wished);
+        let moved = matches!((&admin, &self.config.listen.admin), (Some(got), AdminAddress::At(wished)) if got != wished && !leaves_open(wished));
         announce::announce(
             &Facts {
                 app: self.server.as_ref().map(|(name, address)| (*name, address)),
@@ -331,6 +331,11 @@ impl Parts {
         );
         Ok(())
     }
+}
+
+/// Whether any port will do.
+fn leaves_open(wished: &Address) -> bool {
+    matches!(wished, Address::Tcp(address) if address.port() == 0)
 }
 
 fn forwarded(config: &Config) -> Vec<seaworthy_lifecycle::signals::Name> {

@@ -287,13 +287,13 @@ fn gate(facts: &Facts, supervised: bool) -> Gate {
 fn tell(before: &Gate, now: &Gate) {
     match (before, now) {
         (Gate::Closed(_), Gate::Open) => {
-            tracing::info!(event = event::SERVICE_READY, "ready");
+            tracing::info!(event = event::SERVICE_READY, "the service is ready");
         }
         (Gate::Open, Gate::Closed(reason)) => {
             tracing::warn!(
                 event = event::SERVICE_NOT_READY,
                 reason,
-                "not ready: {reason}"
+                "the service is not ready: {reason}"
             );
         }
         _ => {}

@@ -56,7 +56,7 @@ impl Plane {
         }
         // The queue of the socket was emptied before: nobody who connected is without an answer.
         let public = self.address;
-        tracing::info!(event = event::LISTENER_CLOSED, %public, "{public} is closed");
+        tracing::info!(event = event::LISTENER_CLOSED, %public, "no longer listening on {public}");
     }
 
     /// Writes the access lines that wait.
