@@ -10,7 +10,8 @@ use seaworthy_core::address::Address;
 use serde_json::Value;
 
 use crate::failure::Failure;
-use crate::instance::{Instance, ReadError, client, folder};
+use crate::instance::client::{self, Question};
+use crate::instance::{Instance, ReadError, folder};
 
 /// Which instance is meant.
 #[derive(Args, Clone, Debug, Default)]
@@ -120,7 +121,12 @@ impl Found {
             );
             return Err(Failure::failed(format!("pid {pid} cannot be asked: {how}")).into());
         };
-        let answer = client::call(admin, Some(&self.instance.token), method, path, timeout).await;
+        let question = Question {
+            method: &method,
+            token: Some(&self.instance.token),
+            ..Question::get(path)
+        };
+        let answer = client::call(admin, question, timeout).await;
         let answer = answer.map_err(|error| Failure::unreachable(format!("pid {pid} lives but its admin API does not answer: {error}; kill -TERM {pid} stops it without")))?;
         if !answer.status.is_success() {
             let body = String::from_utf8_lossy(&answer.body);

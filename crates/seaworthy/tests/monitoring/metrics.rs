@@ -2,6 +2,7 @@
 
 use seaworthy_testkit::Result;
 use seaworthy_testkit::client::{self, Connection};
+use seaworthy_testkit::origin::{Origin, Record, Script};
 use seaworthy_testkit::process::{Builder, Seaworthy};
 use seaworthy_testkit::server::{App, Server};
 use seaworthy_testkit::wait::{self, PATIENCE};
@@ -62,6 +63,56 @@ async fn openmetrics_is_spoken_where_it_is_asked_for() -> Result<()> {
     let kind = answer.header("content-type").unwrap_or_default();
     assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
     assert!(answer.text().ends_with("# EOF\n"), "{}", answer.text());
+    Ok(())
+}
+
+/// A page of an app in one of the two formats.
+fn app_page(media_type: &str, page: &str) -> Script {
+    let length = page.len();
+    Script::always(format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\nContent-Length: {length}\r\n\r\n{page}"
+    ))
+}
+
+#[tokio::test]
+async fn a_merged_page_is_in_one_format() -> Result<()> {
+    const OPEN: &str = "application/openmetrics-text; version=1.0.0";
+    const OPEN_PAGE: &str = "# TYPE app_jobs counter\napp_jobs_total 5\n# EOF\n";
+    const TEXT: &str = "text/plain; version=0.0.4";
+    const TEXT_PAGE: &str = "# TYPE app_jobs_total counter\napp_jobs_total 5\n";
+    let yaml = "endpoints: [{path: /metrics, view: metrics}]";
+    for (media_type, page, wanted, is_open) in [
+        (OPEN, OPEN_PAGE, OPEN, true),
+        // An app that speaks only the older format decides for both.
+        (TEXT, TEXT_PAGE, OPEN, false),
+        (TEXT, TEXT_PAGE, TEXT, false),
+    ] {
+        let origin = Origin::tcp(app_page(media_type, page)).await?;
+        let builder = Seaworthy::build().config(yaml).connect(origin.address());
+        let seaworthy = builder.ready().await?;
+        let headers = [("Accept", wanted), ("Accept-Encoding", "gzip")];
+        let public = client::send(seaworthy.public(), "GET", "/metrics", &headers, b"").await?;
+        for answer in [public, scrape(&seaworthy, wanted).await?] {
+            let (kind, text) = (answer.header("content-type"), answer.text());
+            let kind = kind.unwrap_or_default();
+            assert_eq!(
+                kind.starts_with("application/openmetrics-text"),
+                is_open,
+                "{kind}"
+            );
+            assert_eq!(text.ends_with("# EOF\n"), is_open, "{text}");
+            assert_eq!(
+                text.matches("# EOF").count(),
+                usize::from(is_open),
+                "{text}"
+            );
+            assert!(text.contains("app_jobs_total 5\n"), "{text}");
+        }
+        for asked in origin.records().iter().flat_map(Record::requests) {
+            assert!(asked.contains(wanted), "{asked}");
+            assert!(!asked.to_lowercase().contains("accept-encoding"), "{asked}");
+        }
+    }
     Ok(())
 }
 
