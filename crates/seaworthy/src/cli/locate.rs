@@ -1,5 +1,6 @@
 //! Finds the running instance that a verb is about, and asks its admin API.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -61,10 +62,17 @@ fn find_in(state: &Path, base: &Path) -> anyhow::Result<Found> {
             return Err(Failure::failed(format!("{what}{}", others(base))).into());
         }
         Err(error) => {
-            return Err(Failure::failed(format!(
-                "{error}; it belongs to another user, or remove it and start `seaworthy run` again"
-            ))
-            .into());
+            let how = match &error {
+                ReadError::Unreadable { source, .. }
+                    if source.kind() == io::ErrorKind::PermissionDenied =>
+                {
+                    "ask as the user who started it"
+                }
+                _ => {
+                    "it is damaged: stop the instance with a signal, remove the file and start `seaworthy run` again"
+                }
+            };
+            return Err(Failure::failed(format!("{error}; {how}")).into());
         }
     };
     let admin = instance

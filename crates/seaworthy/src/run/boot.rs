@@ -47,8 +47,19 @@ pub(super) async fn run(loaded: Loaded<Config>, options: Options) -> anyhow::Res
     let began = Instant::now();
     let signals = Signals::install().context("cannot install signal handlers")?;
     let admin_is_set = loaded.is_set("listen.admin");
-    let config = loaded.value;
+    let (config, warnings) = (loaded.value, loaded.warnings);
     log::init(&config.log, &config.service.name).context("logging")?;
+    for warning in warnings.items() {
+        tracing::warn!(
+            event = event::CONFIG_WARNING,
+            setting = warning.path,
+            help = warning.help,
+            place = warning.place.as_ref().map(tracing::field::display),
+            "{}: {}",
+            warning.path,
+            warning.message
+        );
+    }
     phase("config");
     phase("signals");
     let budget = budget::derive(&config, &options.env)?;

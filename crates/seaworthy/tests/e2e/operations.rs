@@ -29,6 +29,7 @@ async fn status_tells_people_and_machines_the_same() -> Result<()> {
     for part in ["running", "healthy", &pid, &seaworthy.public().to_string()] {
         assert!(words.stdout.contains(part), "{part}: {}", words.stdout);
     }
+    assert!(!words.stdout.contains(['{', '"']), "{}", words.stdout);
     let json = verb(&seaworthy, &["status", "--json"]).await?;
     let status: Value = serde_json::from_str(&json.stdout)?;
     assert_eq!(
@@ -62,6 +63,40 @@ async fn nothing_to_ask_is_said_with_the_folder_that_was_looked_in() -> Result<(
         let ended = Seaworthy::verb(all).await?;
         assert_eq!((ended.code(), ended.stdout.as_str()), (1, ""));
         assert!(ended.stderr.contains(&path), "{}", ended.stderr);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_instance_file_that_is_damaged_is_said_to_be_that() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("instance.json"), "{")?;
+    let path = folder.path().to_string_lossy().into_owned();
+    let ended = Seaworthy::verb(["status", "--state-dir", &path]).await?;
+    assert_eq!(ended.code(), 1);
+    for part in ["instance.json", "damaged"] {
+        assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be_had_is_told_with_the_way_out() -> Result<()> {
+    let seaworthy = start().await?;
+    let taken = seaworthy.public().to_string();
+    // An address for documentation (RFC 5737), which no machine has.
+    for (address, part) in [
+        (taken.as_str(), "is taken"),
+        ("192.0.2.1:80", "192.0.2.1:80"),
+    ] {
+        let mock = Seaworthy::verb(["mock", "--listen", address]).await?;
+        let run = Seaworthy::verb(["run", "--listen", address, "--", "true"]).await?;
+        for ended in [mock, run] {
+            assert_eq!(ended.code(), 2, "{}", ended.stderr);
+            for part in [part, "choose"] {
+                assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
+            }
+        }
     }
     Ok(())
 }
