@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use seaworthy_core::budget::Budget;
+use seaworthy_core::names::event;
 use seaworthy_lifecycle::hooks::Hook;
 use seaworthy_lifecycle::journal::Journal;
 use seaworthy_lifecycle::patience::Hurry;
@@ -50,7 +51,7 @@ impl Control {
                     Meaning::Stop(name) => break End::Asked(if name == Name::INT { "SIGINT" } else { "SIGTERM" }),
                     Meaning::Forward(name) => self.forward(name).await,
                     Meaning::Reload => tracing::warn!(
-                        event = "config.warning",
+                        event = event::CONFIG_WARNING,
                         "SIGHUP changes nothing: this version reads its configuration at start only; restart to apply changes"
                     ),
                     Meaning::Hurry | Meaning::Repeated(_) => {}
@@ -80,7 +81,7 @@ impl Control {
             }
         };
         if let Err(error) = self.instance.remove(&self.service.folder) {
-            tracing::warn!(event = "config.warning", %error, "the file of this instance could not be removed");
+            tracing::warn!(event = event::CONFIG_WARNING, %error, "the file of this instance could not be removed");
         }
         code
     }

@@ -184,10 +184,10 @@ impl Face {
                 snapshot.startup_ms = Some(ms);
             });
             tracing::info!(
-                event = "startup.phase",
+                event = event::STARTUP_PHASE,
                 phase = "complete",
                 duration_ms = ms,
-                "ready"
+                "starting: complete"
             );
         }
         self.publish(&facts);
@@ -200,6 +200,9 @@ impl Face {
             &facts.suspended,
             self.roster.is_supervised(),
         );
+        if !facts.phase.is_shutting_down() {
+            tell(&self.board.snapshot().gate, &gate);
+        }
         let instances = facts
             .instances
             .iter()
@@ -230,5 +233,22 @@ impl Face {
 
     fn facts(&self) -> MutexGuard<'_, Facts> {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says that probes are answered otherwise from now on. What a shutdown does to them has events of its own.
+fn tell(before: &Gate, now: &Gate) {
+    match (before, now) {
+        (Gate::Closed(_), Gate::Open) => {
+            tracing::info!(event = event::SERVICE_READY, "the service is ready");
+        }
+        (Gate::Open, Gate::Closed(reason)) => {
+            tracing::warn!(
+                event = event::SERVICE_NOT_READY,
+                reason,
+                "the service is not ready: {reason}"
+            );
+        }
+        _ => {}
     }
 }

@@ -92,7 +92,7 @@ impl LastWord {
         });
         match write(path, self.make, &text) {
             Err(error) if self.make || error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(event = "config.warning", %error, path = %path.display(), "the last word could not be written; set shutdown.termination_log to a file that can be, or to `off`");
+                tracing::warn!(event = event::CONFIG_WARNING, %error, path = %path.display(), "the last word could not be written; set shutdown.termination_log to a file that can be, or to `off`");
             }
             _ => {}
         }

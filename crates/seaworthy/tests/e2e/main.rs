@@ -15,6 +15,7 @@ mod limits;
 mod operations;
 mod protocols;
 mod starts;
+mod terminal;
 mod tls;
 mod uploads;
 mod views;

@@ -138,6 +138,10 @@ const REFUSED: &[(&str, &str)] = &[
         "endpoints[0].view: metrics are switched off",
     ),
     (
+        "endpoints: [{path: /m, view: ready, method: POST}]",
+        "endpoints[0].method: this view only reads",
+    ),
+    (
         "endpoints: [{path: /m, view: metrisc}]",
         "endpoints[0].view: unknown word `metrisc`",
     ),
