@@ -20,6 +20,10 @@ fast *words:
 full:
     scripts/test --full
 
+# Memory, processor time and behaviour under many clients; prints figures.
+performance *words:
+    cargo test --profile fast -p seaworthy --test performance -- --nocapture {{words}}
+
 # Line coverage; fails below the threshold.
 coverage *words:
     scripts/coverage {{words}}

@@ -31,7 +31,7 @@ pub use path::{Path, Segment};
 pub use problem::{Finding, Findings, Problem, Severity, Validate};
 pub use problems::Problems;
 pub use read::{Format, MAX_FILE};
-pub use schema::{is_known, schema_of};
+pub use schema::{closest_setting, is_known, schema_of};
 pub use secret::Secret;
 pub use show::{Setting, yaml};
 pub use source::{Layer, Origin, Place, Source, Sources};

@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Value as Json, json};
 
 use crate::path::{Path, Segment};
+use crate::suggest;
 
 /// The keyword by which a list says that layers merge its items by a key instead of replacing the whole list.
 ///
@@ -26,6 +27,28 @@ pub fn schema_of<T: JsonSchema>() -> Json {
 #[must_use]
 pub fn is_known<T: JsonSchema>(path: &Path) -> bool {
     at(&schema_of::<T>(), path).is_some()
+}
+
+/// The setting that was probably meant by a path that is none: its first unknown key is replaced by the closest known one.
+#[must_use]
+pub fn closest_setting<T: JsonSchema>(path: &Path) -> Option<Path> {
+    let root = schema_of::<T>();
+    let (mut schema, mut meant) = (&root, Path::root());
+    for segment in path.segments() {
+        let Segment::Key(key) = segment else {
+            return None;
+        };
+        let known = match child(&root, schema, key) {
+            Some(_) => key.as_str(),
+            None => {
+                let properties = resolve(&root, schema).get("properties")?.as_object()?;
+                suggest::closest(key, properties.keys().map(String::as_str))?
+            }
+        };
+        schema = child(&root, schema, known)?;
+        meant = meant.key(known);
+    }
+    Some(meant)
 }
 
 /// Closes every struct against unknown keys, so that no type can forget to.

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use sample::{Sample, file, yaml};
-use seaworthy_config::{Format, Layer, Loader, Problems};
+use seaworthy_config::{Format, Layer, Loader, Problems, closest_setting};
 
 /// Compares with a file in `tests/golden`; `BLESS=1` writes it.
 fn golden(name: &str, text: &str) {
@@ -197,6 +197,55 @@ fn bombs_are_refused_quickly_and_with_a_line() {
             "{name}: {found:?} {rendered}"
         );
     }
+}
+
+#[test]
+fn what_is_no_mapping_is_told_with_its_place() {
+    for (name, text, found) in [
+        ("a.yaml", "\njust words\n", "this is text"),
+        ("a.yaml", "- a\n- b\n", "this is a list"),
+        ("a.json", "[1]", "this is a list"),
+    ] {
+        let told = file(name, text).unwrap_err().render(false);
+        for part in [found, "a.", ":1", "such as `threads: 2`"] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+    }
+    for nothing in ["", "# a comment\n", "---\n"] {
+        let problems =
+            file("a.yaml", nothing).map_or_else(|told| told.to_string(), |_| String::new());
+        assert!(!problems.contains("mapping of keys"), "{problems}");
+    }
+}
+
+#[test]
+fn mistakes_in_the_notation_are_told_with_the_way_out() {
+    for (name, text, help) in [
+        ("a.yaml", "limits:\n\tidle: 3s\n", "indent with spaces"),
+        (
+            "a.yaml",
+            "listen:\n  http2: true\n   cert: c\n",
+            "check the indentation",
+        ),
+        ("a.yaml", "name: [a\n", "quotes and brackets"),
+        ("a.yaml", "name: *nope\n", "begins with `*`"),
+        (
+            "a.json",
+            "{\"name\": \"a\",}",
+            "no comma follows the last entry",
+        ),
+    ] {
+        let told = file(name, text).unwrap_err().render(false);
+        assert!(told.contains(help), "{help}: {told}");
+    }
+}
+
+#[test]
+fn the_setting_that_was_meant_is_found() {
+    let meant = |path: &str| closest_setting::<Sample>(&path.into()).map(|path| path.to_string());
+    assert_eq!(meant("limits.idel").as_deref(), Some("limits.idle"));
+    assert_eq!(meant("limitz.idel").as_deref(), Some("limits.idle"));
+    assert_eq!(meant("limits.parsecs"), None);
 }
 
 #[test]

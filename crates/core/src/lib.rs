@@ -18,4 +18,5 @@ pub mod names;
 pub mod quantity;
 pub mod request_id;
 pub mod route;
+pub mod throttle;
 pub mod trace_context;

@@ -213,11 +213,11 @@ pub mod event {
     pub const REQUEST: &str = "request";
     /// A line without an event of its own.
     pub const LOG: &str = "log";
-    /// Seaworthy has begun to serve.
-    pub const SERVICE_STARTED: &str = "service.started";
-    /// The service answers and says so to probes.
+    /// Seaworthy itself has come a step further on its way to serving.
+    pub const STARTUP_PHASE: &str = "startup.phase";
+    /// Probes are told from now on that the service is ready.
     pub const SERVICE_READY: &str = "service.ready";
-    /// The service has become not ready without being asked to stop.
+    /// Probes are told from now on that the service is not ready, although nobody asked it to stop.
     pub const SERVICE_NOT_READY: &str = "service.not_ready";
     /// A request to stop has arrived.
     pub const SHUTDOWN_SIGNAL: &str = "shutdown.signal";
@@ -249,11 +249,19 @@ pub mod event {
     pub const APP_LISTENS_ELSEWHERE: &str = "app.listens_elsewhere";
     /// The app has not begun to listen in time.
     pub const APP_NEVER_LISTENED: &str = "app.never_listened";
+    /// The process of an instance was stopped without having ended (SIGSTOP).
+    pub const APP_SUSPENDED: &str = "app.suspended";
+    /// A suspended instance goes on.
+    pub const APP_RESUMED: &str = "app.resumed";
     /// The app died too often.
     pub const APP_GAVE_UP: &str = "app.gave_up";
-    /// A listener is open.
+    /// A word or a variable of the app's command was changed.
+    pub const APP_COMMAND_CHANGED: &str = "app.command_changed";
+    /// The app's command names an address that is ours.
+    pub const APP_ADDRESS_TAKEN: &str = "app.address_taken";
+    /// The public listener is open.
     pub const LISTENER_OPENED: &str = "listener.opened";
-    /// A listener is closed.
+    /// The public listener is closed, and what connected before has been dealt with.
     pub const LISTENER_CLOSED: &str = "listener.closed";
     /// Certificates were read again.
     pub const TLS_RELOADED: &str = "tls.reloaded";
@@ -261,10 +269,14 @@ pub mod event {
     pub const TLS_RELOAD_FAILED: &str = "tls.reload_failed";
     /// Something in the configuration deserves a look.
     pub const CONFIG_WARNING: &str = "config.warning";
-    /// A request or an answer broke HTTP's rules.
+    /// The app exposes a metric under a name of ours.
+    pub const METRIC_COLLISION: &str = "metric_collision";
+    /// A request or an answer broke HTTP's rules; `from` says which of the two. A few of them each second are told.
     pub const HTTP_REJECTED: &str = "http.rejected";
-    /// The app could not be reached or broke off.
+    /// The app could not be reached, did not answer in time or broke off. A few of them each second are told.
     pub const UPSTREAM_FAILED: &str = "upstream.failed";
+    /// A request was refused as intended, such as one that came during the drain; told at the level `debug`.
+    pub const REQUEST_REFUSED: &str = "request.refused";
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub mod drain;
 pub mod edge;
 pub mod error;
 pub mod exchange;
+mod fault;
 pub mod h1;
 pub mod identify;
 pub mod observe;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use seaworthy_core::exchange::Observer;
 use seaworthy_core::identity::TrustedProxies;
+use seaworthy_core::names::metric;
 use seaworthy_core::quantity::Bound;
 use seaworthy_core::route::RouteTable;
 use seaworthy_health::{Board, View};
@@ -86,6 +87,10 @@ impl Components {
     /// Builds what `config` describes.
     pub fn build(config: &Config, state: State) -> Self {
         let threads = config.threads.map_or_else(cores, usize::from);
+        let roster = state.roster.clone();
+        state.registry.read(&metric::REQUESTS_PARKED, &[], move || {
+            f64::from(roster.parked())
+        });
         let limits = &config.limits;
         let routes: Vec<Option<&Route>> = std::iter::once(None)
             .chain(config.routes.iter().map(Some))
@@ -140,10 +145,16 @@ impl Components {
         }
     }
 
-    /// The views of the public listener, as one worker shows them.
+    /// Shows the number of open connections, which `open` knows, among the metrics.
+    pub fn watch_connections(&self, open: impl Fn() -> usize + Send + Sync + 'static) {
+        let open = move || f64::from(u32::try_from(open()).unwrap_or(u32::MAX));
+        self.registry.read(&metric::CONNECTIONS_OPEN, &[], open);
+    }
+
+    /// The views of the public listener, as one worker shows them without the app.
     pub fn public_table(&self) -> Table {
         let entries = self.public_views.clone();
-        Table::new(entries, self.board.clone(), self.registry.clone()).merging()
+        Table::new(entries, self.board.clone(), self.registry.clone())
     }
 
     /// The edge of one worker.

@@ -27,6 +27,14 @@ impl Failure {
         }
     }
 
+    /// Something that is there by all accounts could not be reached.
+    pub fn unreachable(message: impl Into<String>) -> Self {
+        Self {
+            code: 3,
+            message: message.into(),
+        }
+    }
+
     /// The code for any error: its own where it has one, else 1.
     pub fn code_of(error: &anyhow::Error) -> u8 {
         error

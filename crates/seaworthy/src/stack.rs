@@ -4,9 +4,11 @@ use std::convert::Infallible;
 use std::rc::Rc;
 
 use http::{Request, Response};
+use seaworthy_core::catalogue;
 use seaworthy_core::exchange::Observer;
 use seaworthy_http::body::{RequestBody, ResponseBody};
 use seaworthy_http::drain::{Drain, DrainBody, DrainLayer};
+use seaworthy_http::error::Error;
 use seaworthy_http::identify::IdentifyLayer;
 use seaworthy_http::observe::{ObserveLayer, ObservedBody};
 use seaworthy_http::rescue::RescueLayer;
@@ -25,6 +27,30 @@ pub type Body = ObservedBody<
     ResponseBody<DrainBody<TimedBody<UpstreamBody<Limited<RequestBody>>, SweepTimer>>>,
     Rc<dyn Observer>,
 >;
+
+/// What a request goes through for which there is no room: it is named, told and counted like any other, and probes are
+/// answered, because a busy instance is not a broken one.
+pub fn without_room(
+    components: &Components,
+    observer: Option<Rc<dyn Observer>>,
+    views: Rc<Table>,
+) -> impl Service<
+    Request<RequestBody>,
+    Response = Response<ObservedBody<ResponseBody<RequestBody>, Rc<dyn Observer>>>,
+    Error = Infallible,
+    Future: 'static,
+> + Clone
++ 'static {
+    ServiceBuilder::new()
+        .layer(IdentifyLayer::new(components.identify.clone()))
+        .layer(ObserveLayer::new(observer))
+        .layer(MountLayer::new(views))
+        .layer(RescueLayer::new(components.errors))
+        .service_fn(|_: Request<_>| {
+            let refused: Result<Response<RequestBody>, _> = Err(Error::new(&catalogue::OVERLOADED));
+            std::future::ready(refused)
+        })
+}
 
 /// One worker's stack over one set of components.
 pub fn build(

@@ -9,6 +9,7 @@ mod name;
 mod order;
 mod purity;
 mod size;
+mod telling;
 mod traceability;
 
 use std::fmt;
@@ -53,6 +54,7 @@ pub(crate) fn all(tree: &Tree) -> Vec<Breach> {
         size::check,
         name::check,
         marker::check,
+        telling::check,
         traceability::check,
         failure::check,
         link::check,

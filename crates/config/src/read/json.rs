@@ -14,7 +14,9 @@ pub(super) fn read(text: &str, source: usize) -> Result<Node, Fault> {
         Ok(_) => yaml::read(text, source),
         Err(error) => Err(Fault {
             message: without_place(&error.to_string()),
-            help: None,
+            help: Some(
+                "keys and texts stand in double quotes, and no comma follows the last entry".into(),
+            ),
             origin: place(text, error.line(), error.column(), source),
         }),
     }

@@ -60,10 +60,10 @@ pub(crate) fn read(text: &str, format: Format, source: usize) -> Result<Node, Ve
     if text.len() > MAX_FILE {
         return Err(vec![Fault {
             message: format!(
-                "the file has {} bytes; at most {MAX_FILE} are read",
-                text.len()
+                "the file is larger than {} MiB, which is the most that is read",
+                MAX_FILE >> 20
             ),
-            help: None,
+            help: Some("a configuration takes a few KiB: is this the file that was meant?".into()),
             origin: Origin::new(source, 0, 0),
         }]);
     }
@@ -75,6 +75,17 @@ pub(crate) fn read(text: &str, format: Format, source: usize) -> Result<Node, Ve
         }),
         Format::Json => json::read(text, source).map_err(|fault| vec![fault]),
     }?;
+    if !matches!(node.value, Value::Map(_) | Value::Null) {
+        let origin = Origin::new(source, node.origin.range().start, node.origin.range().end);
+        return Err(vec![Fault {
+            message: format!(
+                "a configuration is a mapping of keys, and this is {}",
+                node.kind()
+            ),
+            help: Some("write a key and its value, such as `threads: 2`".into()),
+            origin,
+        }]);
+    }
     let mut faults = Vec::new();
     long_values(&node, &mut faults);
     if faults.is_empty() {

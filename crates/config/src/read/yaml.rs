@@ -172,9 +172,26 @@ fn explain(error: &Error) -> (String, Option<String>) {
             "there is more than one document here".to_owned(),
             Some("keep one document; remove the `---` between them"),
         ),
-        other => (one_line(&other.to_string()), None),
+        other => {
+            let message = one_line(&other.to_string());
+            let help = syntax_help(&message);
+            (message, Some(help))
+        }
     };
     (message, help.map(str::to_owned))
+}
+
+/// The usual reason of what the parser says in its own words; the place that it names is often just behind the mistake.
+fn syntax_help(message: &str) -> &'static str {
+    if message.contains("tab") {
+        "indent with spaces"
+    } else if message.contains("mapping values") {
+        "check the indentation, here and in the line above; a text that holds `: ` needs quotes"
+    } else if message.contains("anchor") {
+        "a text that begins with `*` or `&` needs quotes"
+    } else {
+        "check indentation, quotes and brackets, here and before"
+    }
 }
 
 /// The parser appends the place to its messages; the caret shows it already.

@@ -41,6 +41,7 @@ use tower_service::Service;
 use crate::body::RequestBody;
 use crate::drain::{Drain, Phase};
 use crate::error::{BodyError, Error};
+use crate::fault;
 use crate::identify::fresh_request_id;
 use crate::rescue::Format;
 use crate::timer::SweepTimer;
@@ -132,6 +133,7 @@ impl Edge {
     fn refusal(&self, reject: &Reject, peer: Peer) -> Response<Bytes> {
         let request_id = fresh_request_id();
         let error = Error::new(reject.kind).with("reason", reject.reason);
+        fault::rejected_head(&error, &request_id, peer.address);
         let response = self.format.render(&error, Some(request_id.as_str()));
         self.observer.started();
         self.observer.finished(&Finished {

@@ -14,6 +14,7 @@ use super::Format;
 use crate::body::ResponseBody;
 use crate::error::Error;
 use crate::exchange::Exchange;
+use crate::fault;
 
 /// Puts a [`Rescue`] around a service.
 #[derive(Clone, Copy, Debug, Default)]
@@ -95,7 +96,7 @@ where
         let response = match ready!(this.future.poll(cx)) {
             Ok(response) => response.map(ResponseBody::inner),
             Err(error) => {
-                tracing::debug!(event = "request.refused", error = %error, kind = error.kind().name);
+                fault::tell(&error, this.request_id.as_ref());
                 let request_id = this.request_id.as_ref().map(RequestId::as_str);
                 this.format
                     .render(&error, request_id)

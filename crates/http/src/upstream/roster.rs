@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use arc_swap::{ArcSwap, Cache};
@@ -45,6 +46,7 @@ pub struct Roster {
     roll: Arc<ArcSwap<Roll>>,
     changed: watch::Sender<u64>,
     supervised: bool,
+    parked: Arc<AtomicU32>,
 }
 
 impl Roster {
@@ -75,6 +77,7 @@ impl Roster {
             roll: Arc::new(ArcSwap::from_pointee(roll)),
             changed: watch::Sender::new(0),
             supervised,
+            parked: Arc::default(),
         }
     }
 
@@ -87,6 +90,19 @@ impl Roster {
     /// The roll now.
     pub fn roll(&self) -> Arc<Roll> {
         self.roll.load_full()
+    }
+
+    /// Requests of all workers that wait for an endpoint.
+    pub fn parked(&self) -> u32 {
+        self.parked.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn park(&self) {
+        self.parked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn unpark(&self) {
+        self.parked.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Whether Seaworthy starts the app, so that waiting for a restart makes sense.

@@ -302,21 +302,23 @@ impl Shared {
 }
 
 /// A request that waits for the app to start; dropping it makes room for another.
-struct Parked<'a>(&'a Cell<usize>);
+struct Parked<'a>(&'a Shared);
 
 impl<'a> Parked<'a> {
     fn enter(shared: &'a Shared) -> Option<Self> {
         let parked = shared.parked.get();
         (parked < shared.config.parked).then(|| {
             shared.parked.set(parked + 1);
-            Self(&shared.parked)
+            shared.roster.park();
+            Self(shared)
         })
     }
 }
 
 impl Drop for Parked<'_> {
     fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
+        self.0.parked.set(self.0.parked.get() - 1);
+        self.0.roster.unpark();
     }
 }
 

@@ -18,6 +18,7 @@ use super::response::{self, Head};
 use crate::body::Tunnel;
 use crate::error::BodyError;
 use crate::exchange::Exchange;
+use crate::fault;
 use crate::h1::decoder::{Decoder, Step};
 use crate::h1::framing::Delimiter;
 use crate::h1::output::{Coding, Output};
@@ -308,17 +309,18 @@ where
                 }
                 Ok(Step::NeedMore) => match ready!(connection.poll_fill(cx)) {
                     Ok(_) => {}
-                    Err(error) => {
-                        self.connection = None;
-                        return Poll::Ready(Some(Err(error.into())));
-                    }
+                    Err(error) => return Poll::Ready(Some(Err(self.broke_off(error.into())))),
                 },
-                Err(error) => {
-                    self.connection = None;
-                    return Poll::Ready(Some(Err(error)));
-                }
+                Err(error) => return Poll::Ready(Some(Err(self.broke_off(error)))),
             }
         }
+    }
+
+    /// The app's side failed in the middle of its answer, which nobody can mend any more.
+    fn broke_off(&mut self, error: BodyError) -> BodyError {
+        self.connection = None;
+        fault::broke_off(&error, self.sending.exchange.request_id.as_ref());
+        error
     }
 
     pub(super) fn is_end_stream(&self) -> bool {

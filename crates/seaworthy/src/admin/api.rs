@@ -1,8 +1,7 @@
 //! The routes.
 
-use axum::body::Bytes;
 use axum::extract::{Request as HttpRequest, State};
-use axum::http::{Method, StatusCode};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
@@ -13,8 +12,9 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::{Admin, Request, guard};
-use crate::instance::{Status, client};
-use crate::views::{PATIENCE, merge};
+use crate::instance::Status;
+use crate::instance::client::{self, Question};
+use crate::views::{PATIENCE, Part};
 
 /// Everything the admin listener serves. `over_tcp` adds the check of names that browsers could be led here by.
 pub fn router(admin: Admin, over_tcp: bool) -> Router {
@@ -63,13 +63,10 @@ async fn views(State(admin): State<Admin>, request: HttpRequest) -> Response {
     let merged = admin.views.merged(request.method(), request.uri().path());
     let answer = match merged.map(|entry| entry.view) {
         Some(view) => {
-            let part = part_of_app(&admin, request.uri().path()).await;
-            Some(
-                admin
-                    .views
-                    .show(view, None)
-                    .map(|own| merge(view, &own, part)),
-            )
+            let accept = request.headers().get(header::ACCEPT);
+            let accept = accept.and_then(|accept| accept.to_str().ok());
+            let part = part_of_app(&admin, request.uri().path(), accept).await;
+            Some(admin.views.merge(view, accept, part))
         }
         None => admin.views.answer(&request),
     };
@@ -83,12 +80,14 @@ async fn views(State(admin): State<Admin>, request: HttpRequest) -> Response {
 }
 
 /// What the app itself answers at this path, if it does in time.
-async fn part_of_app(admin: &Admin, path: &str) -> Option<(u16, Bytes)> {
+async fn part_of_app(admin: &Admin, path: &str, accept: Option<&str>) -> Option<Part> {
     let address = admin.roster.roll().endpoints.first()?.address.clone();
-    let answer = client::call(&address, None, Method::GET, path, PATIENCE)
-        .await
-        .ok()?;
-    Some((answer.status.as_u16(), answer.body))
+    let question = Question {
+        accept,
+        ..Question::get(path)
+    };
+    let answer = client::call(&address, question, PATIENCE).await.ok()?;
+    Some(Part::new(answer.status, &answer.headers, answer.body))
 }
 
 fn over() -> Response {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use seaworthy_config::{Layer, Loaded, Path, Problems, is_known, schema_of};
+use seaworthy_config::{Layer, Loaded, Path, Problems, closest_setting, is_known, schema_of};
 use serde_json::{Value, json};
 
 use super::{Global, RunArgs, output};
@@ -154,8 +154,10 @@ fn show(
 ) -> Result<(), Failure> {
     let path = key.map(Path::from).unwrap_or_default();
     if !path.segments().is_empty() && !is_known::<Config>(&path) {
+        let meant = closest_setting::<Config>(&path)
+            .map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
         return Err(Failure::usage(format!(
-            "there is no setting `{path}`; `seaworthy config show` prints them all"
+            "there is no setting `{path}`{meant}; `seaworthy config show` prints them all"
         )));
     }
     if hash {

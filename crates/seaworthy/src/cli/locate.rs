@@ -1,5 +1,6 @@
 //! Finds the running instance that a verb is about, and asks its admin API.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use seaworthy_core::address::Address;
 use serde_json::Value;
 
 use crate::failure::Failure;
-use crate::instance::{Instance, ReadError, client, folder};
+use crate::instance::client::{self, Question};
+use crate::instance::{Instance, ReadError, folder};
 
 /// Which instance is meant.
 #[derive(Args, Clone, Debug, Default)]
@@ -60,10 +62,17 @@ fn find_in(state: &Path, base: &Path) -> anyhow::Result<Found> {
             return Err(Failure::failed(format!("{what}{}", others(base))).into());
         }
         Err(error) => {
-            return Err(Failure::failed(format!(
-                "{error}; it belongs to another user, or remove it and start `seaworthy run` again"
-            ))
-            .into());
+            let how = match &error {
+                ReadError::Unreadable { source, .. }
+                    if source.kind() == io::ErrorKind::PermissionDenied =>
+                {
+                    "ask as the user who started it"
+                }
+                _ => {
+                    "it is damaged: stop the instance with a signal, remove the file and start `seaworthy run` again"
+                }
+            };
+            return Err(Failure::failed(format!("{error}; {how}")).into());
         }
     };
     let admin = instance
@@ -120,8 +129,13 @@ impl Found {
             );
             return Err(Failure::failed(format!("pid {pid} cannot be asked: {how}")).into());
         };
-        let answer = client::call(admin, Some(&self.instance.token), method, path, timeout).await;
-        let answer = answer.map_err(|error| Failure::failed(format!("pid {pid} lives but its admin API does not answer: {error}; kill -TERM {pid} stops it without")))?;
+        let question = Question {
+            method: &method,
+            token: Some(&self.instance.token),
+            ..Question::get(path)
+        };
+        let answer = client::call(admin, question, timeout).await;
+        let answer = answer.map_err(|error| Failure::unreachable(format!("pid {pid} lives but its admin API does not answer: {error}; kill -TERM {pid} stops it without")))?;
         if !answer.status.is_success() {
             let body = String::from_utf8_lossy(&answer.body);
             return Err(Failure::failed(format!(
@@ -186,9 +200,9 @@ mod tests {
     #[tokio::test]
     async fn an_instance_that_cannot_be_asked_says_how_to_stop_it() {
         let base = tempfile::tempdir().unwrap();
-        for (admin, part) in [
-            (None, "listen.admin"),
-            (Some("127.0.0.1:1"), "cannot connect to 127.0.0.1:1"),
+        for (admin, part, code) in [
+            (None, "listen.admin", 1),
+            (Some("127.0.0.1:1"), "cannot connect to 127.0.0.1:1", 3),
         ] {
             instance(std::process::id(), admin)
                 .write(base.path())
@@ -197,8 +211,9 @@ mod tests {
             let error = found
                 .ask(Method::GET, "/-/status", Duration::from_secs(5))
                 .await
-                .unwrap_err()
-                .to_string();
+                .unwrap_err();
+            assert_eq!(Failure::code_of(&error), code);
+            let error = error.to_string();
             assert!(
                 error.contains(part) && error.contains("kill -TERM"),
                 "{error}"

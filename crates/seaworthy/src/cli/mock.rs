@@ -8,6 +8,9 @@ use crate::mock::{self, Options, Profile};
 
 /// Arguments of `mock`.
 #[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Paths: /echo /sleep/MS /status/CODE /fail/N /stream/N /bytes/N /crash /hang"
+)]
 pub struct MockArgs {
     /// `HOST:PORT` or `unix:PATH` [default: 127.0.0.1 and $PORT, else 127.0.0.1:8001]
     #[arg(long, value_name = "ADDR", value_parser = place)]

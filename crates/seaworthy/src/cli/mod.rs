@@ -1,7 +1,7 @@
 //! The command line: what each verb is called and takes, and how the program ends.
 //!
 //! stdout is data, stderr is talk. Global flags stand on either side of the verb. Exit codes: 0 fine, 1 findings or failure,
-//! 2 usage or configuration, 3 a dependency could not be reached; `run` adds those of the app. The verbs that talk to a running
+//! 2 usage or configuration, 3 what the verb needs could not be reached; `run` adds those of the app. The verbs that talk to a running
 //! instance find it by its state folder and change nothing on their own.
 
 mod config;
@@ -18,6 +18,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand};
 
 use crate::failure::Failure;
@@ -76,8 +77,15 @@ pub enum Verb {
     Config(ConfigArgs),
 }
 
+const RUN_EXAMPLES: &str = "\
+Examples:
+  seaworthy run -- uvicorn app:app
+  seaworthy run --listen 0.0.0.0:8080 --set shutdown.grace=20s -- gunicorn shop.wsgi
+  seaworthy run --connect 127.0.0.1:9000      in front of what something else starts";
+
 /// Arguments of `run`. Values are texts: the configuration reads them as its last layer and says where they are wrong.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+#[command(after_help = RUN_EXAMPLES)]
 pub struct RunArgs {
     /// Begin with a preset: scry, kronos, house, soma or harvester
     #[arg(long, value_name = "NAME")]
@@ -115,11 +123,17 @@ pub fn main() -> ExitCode {
 }
 
 fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version come this way too; a closed stdout is no reason to fail.
             error.print().ok();
+            if let Some(command) = with_dashes(&error, &args) {
+                output::talk(&format!(
+                    "\nthe app's command stands behind `--`: {command}"
+                ));
+            }
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
@@ -129,6 +143,29 @@ fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         verb => execute(&global, verb).map(|()| 0),
     };
     done.map_or_else(|error| report(&global, &error), ExitCode::from)
+}
+
+/// What `run uvicorn app:app` was meant to be.
+fn with_dashes(error: &clap::Error, args: &[OsString]) -> Option<String> {
+    let words: Vec<_> = args
+        .iter()
+        .skip(1)
+        .map(|arg| arg.to_string_lossy())
+        .collect();
+    let Some(ContextValue::String(odd)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let run = words.iter().position(|word| word == "run")?;
+    let at = run + 1 + words[run + 1..].iter().position(|word| word == odd)?;
+    if odd.starts_with('-') {
+        return None;
+    }
+    let (flags, command) = words.split_at(at);
+    Some(format!(
+        "seaworthy {} -- {}",
+        flags.join(" "),
+        command.join(" ")
+    ))
 }
 
 fn execute(global: &Global, verb: Verb) -> anyhow::Result<()> {
@@ -201,6 +238,20 @@ mod tests {
         };
         assert_eq!(args.set, [("a.b".to_owned(), "c=d".to_owned())]);
         assert_eq!(args.command, ["uvicorn", "app:app", "--json", "-c", "x"]);
+    }
+
+    #[test]
+    fn a_command_without_dashes_is_shown_with_them() {
+        let meant = |text: &str| {
+            let args: Vec<OsString> = text.split(' ').map(Into::into).collect();
+            with_dashes(&parse(text).unwrap_err(), &args)
+        };
+        assert_eq!(
+            meant("seaworthy run --threads 2 uvicorn app:app --reload").as_deref(),
+            Some("seaworthy run --threads 2 -- uvicorn app:app --reload")
+        );
+        assert_eq!(meant("seaworthy run --thread 2"), None);
+        assert_eq!(meant("seaworthy sail"), None);
     }
 
     #[test]

@@ -59,8 +59,16 @@ fn words(instance: &Instance, status: &Status) -> String {
             app.state, app.generation, app.restarts
         ));
     }
-    if !status.shutdown.is_null() {
-        line(format_args!("shutdown {}\n", status.shutdown));
+    for (name, part) in status.shutdown.as_object().into_iter().flatten() {
+        // The budget is the shutdown's main fact and needs no name.
+        let name = if name == "budget" { "" } else { name };
+        let part = part
+            .as_str()
+            .map_or_else(|| part.to_string(), str::to_owned);
+        line(format_args!(
+            "{}\n",
+            format!("shutdown {name} {part}").replace("  ", " ")
+        ));
     }
     text
 }
@@ -95,7 +103,7 @@ mod tests {
                 {"pid": 8, "generation": 3, "state": "ready", "restarts": 2},
                 {"pid": null, "generation": 1, "state": "backoff", "restarts": 0},
             ]},
-            "shutdown": {"grace": "30s"},
+            "shutdown": {"budget": "5s propagation", "left_s": 3},
         }));
         let instance = Instance {
             pid: 7,
@@ -108,7 +116,8 @@ mod tests {
                         public 0.0.0.0:8000 · admin off · 2 in flight\n\
                         app 0: ready · pid 8 · start 3 · restarts 2\n\
                         app 1: backoff · no process · start 1 · restarts 0\n\
-                        shutdown {\"grace\":\"30s\"}\n";
+                        shutdown 5s propagation\n\
+                        shutdown left_s 3\n";
         assert_eq!(words(&instance, &status.unwrap()), expected);
     }
 }

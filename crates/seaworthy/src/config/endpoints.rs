@@ -20,7 +20,8 @@ pub struct Endpoint {
     /// Who answers, when the app has the path too. Default `merge` for metrics, else `own`.
     #[serde(default)]
     pub mode: Option<Mode>,
-    /// The method; `GET` takes `HEAD` too. Default `GET`.
+    /// The method; `GET` takes `HEAD` too. Default `GET`, which is all that the views of this version have: they read and
+    /// change nothing.
     #[serde(default)]
     pub method: Method,
     /// The listener it is on. Default `public`.
@@ -139,6 +140,15 @@ pub(super) fn validate(config: &Config, findings: &mut Findings) {
                     ),
                 )
                 .help("keep one of the two");
+        }
+        if endpoint.method == Method::Post {
+            findings
+                .error(
+                    format!("endpoints[{index}].method"),
+                    "this view only reads, so nobody can POST to it",
+                )
+                .related(format!("endpoints[{index}].view"))
+                .help("remove `method`; POST is for views that change something, and this version has none");
         }
         if endpoint.view == View::Metrics && !config.metrics.enabled {
             findings

@@ -32,7 +32,8 @@ pub struct Limits {
     pub max_uri: Size,
     /// The largest body of a request, or `none`. Default `none`.
     pub max_body: Bound<Size>,
-    /// The most connections open at a time. Default 10000.
+    /// The most connections open at a time. Those beyond are told 503 and closed, and probes among them are answered; with TLS
+    /// they are closed at once. Default 10000.
     #[schemars(range(min = 1))]
     pub max_connections: u32,
 }

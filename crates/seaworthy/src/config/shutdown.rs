@@ -1,6 +1,8 @@
 //! The section `shutdown`: one grace period, and the phases within it.
 
+use std::fmt;
 use std::path::{Component, PathBuf};
+use std::str::FromStr;
 
 use schemars::JsonSchema;
 use seaworthy_config::Findings;
@@ -8,6 +10,8 @@ use seaworthy_core::budget::{Budget, Wishes};
 use seaworthy_core::quantity::Duration;
 pub use seaworthy_lifecycle::signals::SecondInterrupt;
 use serde::{Deserialize, Serialize};
+
+use super::text::text_setting;
 
 /// How the service stops. The user gives the grace period; what is not set of the phases is derived from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -30,6 +34,9 @@ pub struct Shutdown {
     pub second_interrupt: SecondInterrupt,
     /// The exit code when a hook failed and nothing else was wrong. Default 0.
     pub fail_exit: u8,
+    /// The file that is told why the process ended, as JSON of at most 4096 bytes: an absolute path, or `off`. Kubernetes
+    /// shows it with the state of the container. Default: `/dev/termination-log`, where that file exists.
+    pub termination_log: Option<TerminationLog>,
     /// What is done between the drain and the end of the app, the last one first. Default: nothing.
     #[schemars(extend("x-merge" = "name"))]
     pub hooks: Vec<Hook>,
@@ -46,6 +53,7 @@ impl Default for Shutdown {
             ramp: Duration::ZERO,
             second_interrupt: SecondInterrupt::Hurry,
             fail_exit: 0,
+            termination_log: None,
             hooks: Vec::new(),
         }
     }
@@ -64,6 +72,49 @@ impl Shutdown {
         }
     }
 }
+
+/// Where the reason of the end is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TerminationLog {
+    /// Nowhere.
+    Off,
+    /// Into this file.
+    At(PathBuf),
+}
+
+impl fmt::Display for TerminationLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("off"),
+            Self::At(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// A text that is no file for the reason of the end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no place for the reason of the end: write an absolute path or `off`")]
+pub struct BadTerminationLog(String);
+
+impl FromStr for TerminationLog {
+    type Err = BadTerminationLog;
+
+    fn from_str(text: &str) -> Result<Self, BadTerminationLog> {
+        match text {
+            "off" => Ok(Self::Off),
+            path if path.starts_with('/') => Ok(Self::At(path.into())),
+            _ => Err(BadTerminationLog(text.to_owned())),
+        }
+    }
+}
+
+text_setting!(
+    TerminationLog,
+    "TerminationLog",
+    "absolute path of a file, or `off`",
+    "/dev/termination-log",
+    "off"
+);
 
 /// The propagation where something routes by readiness, when none is set.
 pub const USUAL_PROPAGATION: Duration = Duration::from_secs(5);

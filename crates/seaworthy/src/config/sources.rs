@@ -171,6 +171,8 @@ fn read(file: &Path) -> Result<String, Problems> {
         Problems::single(format!("{}: {what}", file.display()), Some(help.to_owned()))
     };
     match outcome {
+        // What was cut off in the middle is refused for its size, whatever its last bytes are.
+        Ok(_) if bytes.len() > MAX_FILE => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         Ok(_) => String::from_utf8(bytes).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
             let line = error.as_bytes()[..at]
@@ -187,9 +189,13 @@ fn read(file: &Path) -> Result<String, Problems> {
             "there is no such file",
             "check the path of the configuration file",
         )),
+        Err(error) if error.kind() == ErrorKind::IsADirectory => Err(fail(
+            "this is a folder",
+            "name the file in it, such as seaworthy.yaml",
+        )),
         Err(error) => Err(fail(
             &format!("cannot be read: {error}"),
-            "check that it is a file and who may read it",
+            "check who may read it and the folders above it",
         )),
     }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
-use hyper::header::{AUTHORIZATION, HOST};
-use hyper::{Method, Request, StatusCode};
+use hyper::header::{ACCEPT, AUTHORIZATION, HOST};
+use hyper::{HeaderMap, Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use seaworthy_core::address::Address;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -14,11 +14,38 @@ use tokio::net::{TcpStream, UnixStream};
 /// More than any answer of the API needs.
 const LARGEST_ANSWER: usize = 16 << 20;
 
-/// What the API answered.
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// The path.
+    pub path: &'a str,
+    /// Only an admin API is given a token.
+    pub token: Option<&'a str>,
+    /// The formats that are wanted.
+    pub accept: Option<&'a str>,
+}
+
+impl<'a> Question<'a> {
+    /// A plain `GET`.
+    pub fn get(path: &'a str) -> Self {
+        Self {
+            method: &Method::GET,
+            path,
+            token: None,
+            accept: None,
+        }
+    }
+}
+
+/// What was answered.
 #[derive(Debug)]
 pub struct Answer {
     /// The status code.
     pub status: StatusCode,
+    /// The fields.
+    pub headers: HeaderMap,
     /// The body, JSON by contract.
     pub body: Bytes,
 }
@@ -52,15 +79,13 @@ pub enum Error {
     },
 }
 
-/// Sends one request to `address` and waits for the whole answer. Only an admin API is given a token.
+/// Sends one request to `address` and waits for the whole answer.
 ///
 /// # Errors
 /// When it cannot be reached, breaks off or takes longer than `timeout`.
 pub async fn call(
     address: &Address,
-    token: Option<&str>,
-    method: Method,
-    path: &str,
+    question: Question<'_>,
     timeout: Duration,
 ) -> Result<Answer, Error> {
     let asked = async {
@@ -70,24 +95,12 @@ pub async fn call(
         };
         match address {
             Address::Tcp(to) => {
-                ask(
-                    TcpStream::connect(to).await.map_err(connect)?,
-                    address,
-                    token,
-                    method,
-                    path,
-                )
-                .await
+                let stream = TcpStream::connect(to).await.map_err(connect)?;
+                ask(stream, address, question).await
             }
             Address::Unix(to) => {
-                ask(
-                    UnixStream::connect(to).await.map_err(connect)?,
-                    address,
-                    token,
-                    method,
-                    path,
-                )
-                .await
+                let stream = UnixStream::connect(to).await.map_err(connect)?;
+                ask(stream, address, question).await
             }
         }
     };
@@ -100,13 +113,7 @@ pub async fn call(
     }
 }
 
-async fn ask<S>(
-    stream: S,
-    address: &Address,
-    token: Option<&str>,
-    method: Method,
-    path: &str,
-) -> Result<Answer, Error>
+async fn ask<S>(stream: S, address: &Address, question: Question<'_>) -> Result<Answer, Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -114,20 +121,7 @@ where
         address: address.to_string(),
         source,
     };
-    let host = match address {
-        Address::Tcp(to) => to.to_string(),
-        Address::Unix(_) => "localhost".to_owned(),
-    };
-    let mut request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(HOST, host);
-    if let Some(token) = token {
-        request = request.header(AUTHORIZATION, format!("Bearer {token}"));
-    }
-    let request = request
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| broken(error.into()))?;
+    let request = request(address, question).map_err(|error| broken(error.into()))?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| broken(error.into()))?;
@@ -136,13 +130,17 @@ where
             .send_request(request)
             .await
             .map_err(|error| broken(error.into()))?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), LARGEST_ANSWER)
+        let (parts, body) = response.into_parts();
+        let body = Limited::new(body, LARGEST_ANSWER)
             .collect()
             .await
             .map_err(broken)?
             .to_bytes();
-        Ok(Answer { status, body })
+        Ok(Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        })
     };
     // Both halves on this task: an answer ends the wait, and the connection is dropped with it.
     tokio::pin!(answered);
@@ -155,12 +153,41 @@ where
     }
 }
 
+fn request(
+    address: &Address,
+    question: Question<'_>,
+) -> Result<Request<Empty<Bytes>>, hyper::http::Error> {
+    let host = match address {
+        Address::Tcp(to) => to.to_string(),
+        Address::Unix(_) => "localhost".to_owned(),
+    };
+    let mut request = Request::builder()
+        .method(question.method)
+        .uri(question.path)
+        .header(HOST, host);
+    if let Some(token) = question.token {
+        request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+    }
+    if let Some(accept) = question.accept {
+        request = request.header(ACCEPT, accept);
+    }
+    request.body(Empty::new())
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, UnixListener};
 
     use super::*;
+
+    fn with_token<'a>(token: &'a str, method: &'a Method, path: &'a str) -> Question<'a> {
+        Question {
+            method,
+            token: Some(token),
+            ..Question::get(path)
+        }
+    }
 
     const SOON: Duration = Duration::from_secs(5);
 
@@ -186,7 +213,11 @@ mod tests {
         };
         let (request, answer) = tokio::join!(
             served,
-            call(&address, Some("secret"), Method::POST, "/-/stop", SOON)
+            call(
+                &address,
+                with_token("secret", &Method::POST, "/-/stop"),
+                SOON
+            )
         );
         let answer = answer.unwrap();
         assert_eq!(
@@ -218,7 +249,7 @@ mod tests {
         let address = Address::Unix(path);
         let (_, answer) = tokio::join!(
             served,
-            call(&address, Some("t"), Method::GET, "/-/status", SOON)
+            call(&address, with_token("t", &Method::GET, "/-/status"), SOON)
         );
         assert_eq!(&answer.unwrap().body[..], b"all");
     }
@@ -227,7 +258,7 @@ mod tests {
     async fn absent_silent_and_broken_are_told_apart() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = Address::Tcp(listener.local_addr().unwrap());
-        let ask = |timeout| call(&address, Some("t"), Method::GET, "/", timeout);
+        let ask = |timeout| call(&address, Question::get("/"), timeout);
         assert!(matches!(
             ask(Duration::from_millis(20)).await,
             Err(Error::Slow { .. })

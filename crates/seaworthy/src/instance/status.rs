@@ -36,7 +36,7 @@ pub struct AppInstance {
     pub pid: Option<u32>,
     /// How many times it was started, this one included.
     pub generation: u64,
-    /// `starting`, `ready`, `backoff` and the like.
+    /// `starting`, `ready`, `suspended`, `backoff` and the like.
     pub state: String,
     /// How many times it had to be started again.
     pub restarts: u64,

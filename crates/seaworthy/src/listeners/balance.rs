@@ -57,9 +57,22 @@ impl Balance {
         emptiest.1
     }
 
+    /// Whether every worker has `most` connections.
+    pub(super) fn is_full(&self, most: usize) -> bool {
+        self.open
+            .iter()
+            .all(|open| open.load(Ordering::Relaxed) >= most)
+    }
+
     /// Counts a connection here, without a look at the others.
     pub(super) fn place_own(&self) {
         self.open[self.own].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Reads the connections of all workers together, from any thread.
+    pub(super) fn reader(&self) -> impl Fn() -> usize + Send + Sync + use<> {
+        let open = self.open.clone();
+        move || open.iter().map(|open| open.load(Ordering::Relaxed)).sum()
     }
 
     /// Whether `worker` is this one.
@@ -104,7 +117,10 @@ mod tests {
         }
         let open: Vec<_> = parts.iter().map(|(part, _)| part.open()).collect();
         assert_eq!(open, [33, 33, 33]);
+        assert_eq!(parts[2].0.reader()(), 99);
         parts[0].0.closed();
+        assert!(!parts[2].0.is_full(33), "the first worker has a place");
         assert_eq!(parts[2].0.place(), 0);
+        assert!(parts[2].0.is_full(33));
     }
 }

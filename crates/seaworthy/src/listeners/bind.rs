@@ -27,8 +27,16 @@ pub enum BindError {
         /// The address.
         address: SocketAddr,
     },
-    /// The address is not one of this machine's, or the system refuses for another reason.
-    #[error("cannot listen on {address}: {source}")]
+    /// The address is not one of this machine's.
+    #[error(
+        "{address} is not an address of this machine: choose one of those that `ip address` shows, or 0.0.0.0 for all of them"
+    )]
+    Foreign {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The system refuses for another reason.
+    #[error("cannot listen on {address}: {source}; choose another address with --listen")]
     Other {
         /// The address.
         address: SocketAddr,
@@ -45,6 +53,7 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
     open(address).map_err(|source| match source.kind() {
         io::ErrorKind::AddrInUse => BindError::Taken { address },
         io::ErrorKind::PermissionDenied => BindError::Forbidden { address },
+        io::ErrorKind::AddrNotAvailable => BindError::Foreign { address },
         _ => BindError::Other { address, source },
     })
 }

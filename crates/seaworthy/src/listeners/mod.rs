@@ -5,6 +5,7 @@
 
 mod balance;
 mod bind;
+mod courtesy;
 mod observer;
 pub mod public;
 mod room;

@@ -1,5 +1,7 @@
 //! What a worker does with a finished exchange: count it and write its line.
 
+use std::rc::Rc;
+
 use seaworthy_core::exchange::{Finished, Observer};
 use seaworthy_telemetry::access::Lines;
 use seaworthy_telemetry::metrics;
@@ -12,9 +14,10 @@ pub(super) struct Telemetry {
 }
 
 impl Telemetry {
-    /// Whether there is anything to tell it.
-    pub(super) fn is_wanted(&self) -> bool {
-        self.metrics.is_some() || self.lines.is_some()
+    /// Itself, if there is anything to tell it.
+    pub(super) fn wanted(self: &Rc<Self>) -> Option<Rc<dyn Observer>> {
+        let wanted = self.metrics.is_some() || self.lines.is_some();
+        wanted.then(|| self.clone() as Rc<dyn Observer>)
     }
 
     /// Hands lines that wait to the writing thread.

@@ -39,6 +39,9 @@ impl Public {
         let mut threads = Vec::new();
         for (index, (balance, door)) in balance::between(components.threads).into_iter().enumerate()
         {
+            if index == 0 {
+                components.watch_connections(balance.reader());
+            }
             let drain = Drain::default();
             drains.push(drain.clone());
             let parts = worker::Parts {

@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use seaworthy_core::names::event;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -157,10 +158,10 @@ pub async fn watch(files: Files, mut seen: Seen, acceptor: Acceptor) {
         match files.load() {
             Ok((config, _)) => {
                 acceptor.replace(config);
-                tracing::info!(event = "tls.reloaded", cert = %files.cert.display(), "the certificate was read again");
+                tracing::info!(event = event::TLS_RELOADED, cert = %files.cert.display(), "the certificate was read again");
             }
             Err(error) => {
-                tracing::warn!(event = "tls.reload_failed", %error, "the old certificate stays in use");
+                tracing::warn!(event = event::TLS_RELOAD_FAILED, %error, "the old certificate stays in use");
             }
         }
     }

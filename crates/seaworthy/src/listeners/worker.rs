@@ -7,7 +7,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use seaworthy_core::exchange::Observer;
 use seaworthy_http::drain::{Drain, Phase};
 use seaworthy_http::edge::{self, Edge, Peer};
 use seaworthy_http::timer::SweepTimer;
@@ -18,8 +17,9 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::spawn_local;
 
 use super::balance::{Balance, Handed};
+use super::courtesy::courtesy;
 use super::observer::Telemetry;
-use super::room;
+use super::room::Room;
 use super::tls::Acceptor;
 use crate::components::Components;
 use crate::stack;
@@ -75,22 +75,18 @@ async fn serve(parts: Parts) -> io::Result<()> {
     let metrics = components.metrics.then(|| components.registry.worker());
     let telemetry = Rc::new(Telemetry { metrics, lines });
     spawn_local(housekeeping(upstream.clone(), telemetry.clone()));
-    let observer: Rc<dyn Observer> = telemetry.clone();
-    let table = Rc::new(components.public_table());
     let stack = stack::build(
         &components,
         upstream,
         drain.clone(),
         timer.clone(),
-        telemetry.is_wanted().then(|| observer.clone()),
-        table,
+        telemetry.wanted(),
+        Rc::new(components.public_table().merging()),
     );
-    let edge = Rc::new(components.edge(timer, drain.clone(), observer));
-    let connections = Rc::new(Connections {
-        balance,
-        open: Cell::new(0),
-        all_closed: Notify::new(),
-    });
+    let room = Room::of_worker(&components, tls.is_some());
+    let turn_away = courtesy(&components, timer.clone(), &telemetry, room.courtesies);
+    let edge = Rc::new(components.edge(timer, drain.clone(), telemetry.clone()));
+    let connections = Rc::new(Connections::new(balance));
     let admit = |(stream, address): Handed| {
         let guard = connections.clone().enter();
         let talk = converse(stream, address, edge.clone(), stack.clone(), tls.clone());
@@ -99,16 +95,15 @@ async fn serve(parts: Parts) -> io::Result<()> {
             drop(guard);
         });
     };
+    let place = |stream, address| {
+        if connections.balance.is_full(room.connections) {
+            turn_away(stream, address);
+        } else {
+            place(&connections, stream, address, &admit);
+        }
+    };
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    accept(
-        listener,
-        door,
-        closing,
-        &connections,
-        room::per_worker(components.max_connections, components.threads),
-        &admit,
-    )
-    .await?;
+    accept(listener, door, closing, &connections, &place, &admit).await?;
     finish(&connections, &drain).await;
     telemetry.flush();
     Ok(())
@@ -120,7 +115,7 @@ async fn accept(
     mut door: mpsc::Receiver<Handed>,
     mut closing: watch::Receiver<bool>,
     connections: &Connections,
-    most: usize,
+    place: &impl Fn(TcpStream, SocketAddr),
     admit: &impl Fn(Handed),
 ) -> io::Result<()> {
     loop {
@@ -133,7 +128,7 @@ async fn accept(
             }
             Some(handed) = door.recv() => admit(handed),
             accepted = listener.accept() => match accepted {
-                Ok((stream, address)) => place(connections, stream, address, most, admit),
+                Ok((stream, address)) => place(stream, address),
                 Err(error) if is_exhausted(&error) => tokio::time::sleep(EXHAUSTED).await,
                 // A client that left before it was accepted concerns nobody.
                 Err(_) => {}
@@ -175,16 +170,11 @@ fn place(
     connections: &Connections,
     stream: TcpStream,
     address: SocketAddr,
-    most: usize,
     admit: &impl Fn(Handed),
 ) {
     let Ok(stream) = stream.into_std() else {
         return;
     };
-    if connections.open.get() >= most {
-        // Dropping it is an answer the client's balancer understands; keeping it would be none.
-        return;
-    }
     prepare(&stream);
     let worker = connections.balance.place();
     if connections.balance.is_own(worker) {
@@ -270,6 +260,14 @@ struct Connections {
 }
 
 impl Connections {
+    fn new(balance: Balance) -> Self {
+        Self {
+            balance,
+            open: Cell::new(0),
+            all_closed: Notify::new(),
+        }
+    }
+
     fn enter(self: Rc<Self>) -> Open {
         self.open.set(self.open.get() + 1);
         Open(self)

@@ -16,7 +16,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::Context;
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{self, Next};
@@ -27,6 +26,8 @@ use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use crate::failure::Failure;
 
 /// What to serve, and where.
 #[derive(Clone, Debug)]
@@ -72,7 +73,7 @@ pub async fn serve(options: Options) -> anyhow::Result<()> {
         Address::Tcp(address) => {
             let listener = TcpListener::bind(address)
                 .await
-                .with_context(|| taken(&options.listen))?;
+                .map_err(|error| refused(&options.listen, &error))?;
             say(&format!("mock: listening on {}", listener.local_addr()?));
             // Small answers must not wait for the peer's acknowledgement.
             let listener = listener.tap_io(|stream| stream.set_nodelay(true).unwrap_or(()));
@@ -80,7 +81,8 @@ pub async fn serve(options: Options) -> anyhow::Result<()> {
         }
         Address::Unix(path) => {
             remove_dead_socket(path).await;
-            let listener = UnixListener::bind(path).with_context(|| taken(&options.listen))?;
+            let listener =
+                UnixListener::bind(path).map_err(|error| refused(&options.listen, &error))?;
             say(&format!("mock: listening on {}", options.listen));
             let served = serve_on(listener, &options, stop).await;
             std::fs::remove_file(path).ok();
@@ -89,10 +91,13 @@ pub async fn serve(options: Options) -> anyhow::Result<()> {
     }
 }
 
-fn taken(address: &Address) -> String {
-    format!(
-        "mock: cannot listen on {address}; end the process that does, or choose another address with --listen"
-    )
+fn refused(address: &Address, error: &std::io::Error) -> Failure {
+    let what = if error.kind() == std::io::ErrorKind::AddrInUse {
+        format!("{address} is taken by another process: end it, or choose")
+    } else {
+        format!("the mock cannot listen on {address}: {error}; choose")
+    };
+    Failure::usage(format!("{what} another address with --listen"))
 }
 
 /// Serves on an open listener until `stop` is done and every request has been answered.

@@ -1,12 +1,12 @@
 //! The first lines on the terminal: what was found, what listens where, what to do next.
 //!
-//! A person at a terminal gets a few aligned lines; a machine gets the same facts as events.
+//! A person gets a few aligned lines; a machine gets the same facts as events.
 
 use std::fmt::Write as _;
-use std::io::IsTerminal;
 use std::net::SocketAddr;
 
 use seaworthy_core::address::Address;
+use seaworthy_core::names::event;
 
 /// What there is to say once everything listens.
 #[derive(Debug)]
@@ -29,9 +29,16 @@ pub(super) struct Facts<'a> {
     pub(super) budget: &'a str,
 }
 
+impl Facts<'_> {
+    fn url(&self) -> String {
+        let scheme = if self.secure { "https" } else { "http" };
+        format!("{scheme}://{}", self.public)
+    }
+}
+
 /// Says it.
 pub(super) fn announce(facts: &Facts<'_>, json: bool) {
-    if json || !std::io::stderr().is_terminal() {
+    if json {
         events(facts);
     } else {
         eprint!("{}", lines(facts));
@@ -40,16 +47,18 @@ pub(super) fn announce(facts: &Facts<'_>, json: bool) {
 
 fn events(facts: &Facts<'_>) {
     for change in facts.changes {
-        tracing::info!(event = "app.command_changed", message = %change);
+        tracing::info!(event = event::APP_COMMAND_CHANGED, message = %change);
     }
+    let url = facts.url();
     tracing::info!(
-        event = "listener.opened",
+        event = event::LISTENER_OPENED,
         public = %facts.public,
         tls = facts.secure,
         admin = facts.admin.map(tracing::field::display),
         app = facts.app.map(|(server, _)| server),
         address = facts.app.map(|(_, address)| address).or(facts.remote).map(tracing::field::display),
         budget = facts.budget,
+        "listening on {url}"
     );
 }
 
@@ -59,6 +68,12 @@ fn lines(facts: &Facts<'_>) -> String {
         writeln!(text, "{mark} {what:<8} {words}").expect("a string takes everything");
     };
     if let Some((server, address)) = facts.app {
+        // The name that a command goes by which no launcher knows.
+        let server = if server == "app" {
+            "your command"
+        } else {
+            server
+        };
         line("✓", "app", &format!("{server} → {address}"));
     }
     if let Some(address) = facts.remote {
@@ -67,8 +82,7 @@ fn lines(facts: &Facts<'_>) -> String {
     for change in facts.changes {
         line(" ", "changed", change);
     }
-    let scheme = if facts.secure { "https" } else { "http" };
-    line("✓", "public", &format!("{scheme}://{}", facts.public));
+    line("✓", "public", &facts.url());
     match facts.admin {
         Some(admin) if facts.admin_moved => {
             line(

@@ -8,7 +8,7 @@ use anyhow::Context;
 use seaworthy_config::Loaded;
 use seaworthy_core::address::Address;
 use seaworthy_core::budget::Budget;
-use seaworthy_core::names::metric;
+use seaworthy_core::names::{event, metric};
 use seaworthy_core::route::RouteTable;
 use seaworthy_http::upstream::Roster;
 use seaworthy_lifecycle::journal::Journal;
@@ -24,6 +24,7 @@ use super::announce::{self, Facts};
 use super::app::App;
 use super::control::Control;
 use super::face::Face;
+use super::last_word::LastWord;
 use super::plane::Plane;
 use super::shutdown::{Service, hooks};
 use super::{budget, state_dir};
@@ -43,12 +44,27 @@ const USUAL: ([u8; 4], u16) = ([0, 0, 0, 0], 8000);
 const REMOTE_KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// See [`super::serve`].
-pub(super) async fn run(loaded: Loaded<Config>, options: Options) -> anyhow::Result<u8> {
+pub(super) async fn run(
+    loaded: Loaded<Config>,
+    options: Options,
+    last_word: LastWord,
+) -> anyhow::Result<u8> {
     let began = Instant::now();
     let signals = Signals::install().context("cannot install signal handlers")?;
     let admin_is_set = loaded.is_set("listen.admin");
-    let config = loaded.value;
+    let (config, warnings) = (loaded.value, loaded.warnings);
     log::init(&config.log, &config.service.name).context("logging")?;
+    for warning in warnings.items() {
+        tracing::warn!(
+            event = event::CONFIG_WARNING,
+            setting = warning.path,
+            help = warning.help,
+            place = warning.place.as_ref().map(tracing::field::display),
+            "{}: {}",
+            warning.path,
+            warning.message
+        );
+    }
     phase("config");
     phase("signals");
     let budget = budget::derive(&config, &options.env)?;
@@ -73,14 +89,18 @@ pub(super) async fn run(loaded: Loaded<Config>, options: Options) -> anyhow::Res
     let control = parts
         .serve(app, folder, budget, admin_is_set, signals)
         .await?;
-    Ok(control.run().await)
+    Ok(control.run(&last_word).await)
 }
 
 const NOTHING_TO_RUN: &str = "there is nothing to run: write the command after `--`, as in `seaworthy run -- uvicorn app:app`, \
      or set app.command or app.connect in seaworthy.yaml";
 
 fn phase(name: &str) {
-    tracing::info!(event = "startup.phase", phase = name, "starting: {name}");
+    tracing::info!(
+        event = event::STARTUP_PHASE,
+        phase = name,
+        "starting: {name}"
+    );
 }
 
 fn from_port(options: &Options) -> Option<Bind> {
@@ -194,7 +214,7 @@ impl Parts {
             .forward(&forwarded(&self.config))
             .context("app.forward_signals")?;
         if let Some(words) = app.as_ref().and_then(|app| app.claims(plane.address)) {
-            tracing::warn!(event = "app.address_taken", "{words}");
+            tracing::warn!(event = event::APP_ADDRESS_TAKEN, "{words}");
         }
         phase("app");
         let supervisor = app.map(|app| self.supervise(app, &reaper, &journal, &plane));
@@ -280,7 +300,7 @@ impl Parts {
                 .to_string(),
         };
         if let Err(error) = instance.write(folder) {
-            tracing::warn!(event = "config.warning", %error, folder = %folder.display(), "`seaworthy status` and `stop` will not find this instance; set state_dir to a folder that can be written");
+            tracing::warn!(event = event::CONFIG_WARNING, %error, folder = %folder.display(), "`seaworthy status` and `stop` will not find this instance; set state_dir to a folder that can be written");
         }
         Ok(instance)
     }
@@ -306,7 +326,7 @@ impl Parts {
 
     fn announce(&self, plane: &Plane, instance: &Instance, budget: &Budget) -> anyhow::Result<()> {
         let admin: Option<Address> = instance.admin.as_deref().map(str::parse).transpose()?;
-        let moved = matches!((&admin, &self.config.listen.admin), (Some(got), AdminAddress::At(wished)) if got != wished);
+        let moved = matches!((&admin, &self.config.listen.admin), (Some(got), AdminAddress::At(wished)) if got != wished && !leaves_open(wished));
         announce::announce(
             &Facts {
                 app: self.server.as_ref().map(|(name, address)| (*name, address)),
@@ -327,6 +347,11 @@ impl Parts {
         );
         Ok(())
     }
+}
+
+/// Whether any port will do.
+fn leaves_open(wished: &Address) -> bool {
+    matches!(wished, Address::Tcp(address) if address.port() == 0)
 }
 
 fn forwarded(config: &Config) -> Vec<seaworthy_lifecycle::signals::Name> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use seaworthy_core::budget::Budget;
+use seaworthy_core::names::event;
 use seaworthy_lifecycle::hooks::Hook;
 use seaworthy_lifecycle::journal::Journal;
 use seaworthy_lifecycle::patience::Hurry;
@@ -13,6 +14,7 @@ use seaworthy_lifecycle::supervise::Supervisor;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::last_word::LastWord;
 use super::shutdown::Service;
 use crate::admin::Request;
 use crate::config::Shutdown;
@@ -41,7 +43,7 @@ enum End {
 
 impl Control {
     /// Serves until told to stop, or until the app is over. The result is the exit code.
-    pub(super) async fn run(mut self) -> u8 {
+    pub(super) async fn run(mut self, last_word: &LastWord) -> u8 {
         let mut prestopped = None;
         let end = loop {
             tokio::select! {
@@ -49,7 +51,7 @@ impl Control {
                     Meaning::Stop(name) => break End::Asked(if name == Name::INT { "SIGINT" } else { "SIGTERM" }),
                     Meaning::Forward(name) => self.forward(name).await,
                     Meaning::Reload => tracing::warn!(
-                        event = "config.warning",
+                        event = event::CONFIG_WARNING,
                         "SIGHUP changes nothing: this version reads its configuration at start only; restart to apply changes"
                     ),
                     Meaning::Hurry | Meaning::Repeated(_) => {}
@@ -67,14 +69,19 @@ impl Control {
             }
         };
         let code = match end {
-            End::Asked(by) => self.shut_down(by, prestopped).await,
+            End::Asked(by) => {
+                let code = self.shut_down(by, prestopped).await;
+                last_word.stopped(by, code, &self.journal);
+                code
+            }
             End::App(code) => {
                 self.service.close().await;
+                last_word.app_ended(code, &self.journal);
                 code
             }
         };
         if let Err(error) = self.instance.remove(&self.service.folder) {
-            tracing::warn!(event = "config.warning", %error, "the file of this instance could not be removed");
+            tracing::warn!(event = event::CONFIG_WARNING, %error, "the file of this instance could not be removed");
         }
         code
     }

@@ -7,15 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use seaworthy_core::lifecycle::Phase;
-use seaworthy_core::names::metric;
+use seaworthy_core::names::{event, metric};
 use seaworthy_health::{Board, Gate, Snapshot};
-use seaworthy_http::upstream::{Availability, Endpoint, Roll, Roster};
+use seaworthy_http::upstream::Roster;
 use seaworthy_lifecycle::supervise::State;
 use seaworthy_lifecycle::suspended::is_suspended;
 use seaworthy_telemetry::metrics::{Gauge, Histogram, Registry, States};
-use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::standing::{document, gate, generation, is_ready, processes, roll, word};
 use crate::config::Service;
 use crate::instance::status::AppInstance;
 
@@ -34,8 +34,8 @@ pub(super) struct Face {
 struct Facts {
     phase: Phase,
     instances: Vec<State>,
-    /// An instance is stopped without having ended.
-    suspended: bool,
+    /// Processes of instances that are stopped without having ended.
+    suspended: Vec<i32>,
     /// Times each instance was started again.
     restarts: Vec<u64>,
     began: Instant,
@@ -68,7 +68,7 @@ impl Face {
         let facts = Facts {
             phase: Phase::Starting,
             instances: Vec::new(),
-            suspended: false,
+            suspended: Vec::new(),
             restarts: Vec::new(),
             began,
             phases,
@@ -124,20 +124,26 @@ impl Face {
         loop {
             tokio::time::sleep(LOOK).await;
             let mut facts = self.facts();
-            let suspended = facts
-                .instances
-                .iter()
-                .any(|state| matches!(state, State::Ready { pid, .. } if is_suspended(*pid)));
-            if suspended != facts.suspended {
-                facts.suspended = suspended;
-                let words = if suspended {
-                    "the app is suspended"
-                } else {
-                    "the app runs again"
-                };
-                tracing::warn!(event = "app.suspended", suspended, "{words}");
-                self.publish(&facts);
+            let now = processes(&facts.instances)
+                .filter(|pid| is_suspended(*pid))
+                .collect();
+            let before = std::mem::replace(&mut facts.suspended, now);
+            if facts.suspended == before {
+                continue;
             }
+            for pid in facts.suspended.iter().filter(|pid| !before.contains(pid)) {
+                tracing::warn!(
+                    event = event::APP_SUSPENDED,
+                    pid,
+                    "the app is suspended; it is not started again, `kill -CONT {pid}` lets it go on"
+                );
+            }
+            for pid in processes(&facts.instances).filter(|pid| before.contains(pid)) {
+                if !facts.suspended.contains(&pid) {
+                    tracing::info!(event = event::APP_RESUMED, pid, "the app runs again");
+                }
+            }
+            self.publish(&facts);
         }
     }
 
@@ -178,18 +184,30 @@ impl Face {
                 snapshot.startup_ms = Some(ms);
             });
             tracing::info!(
-                event = "startup.phase",
+                event = event::STARTUP_PHASE,
                 phase = "complete",
                 duration_ms = ms,
-                "ready"
+                "starting: complete"
             );
         }
         self.publish(&facts);
     }
 
     fn publish(&self, facts: &Facts) {
-        let gate = gate(facts, self.roster.is_supervised());
-        let instances = facts.instances.iter().map(document).collect();
+        let gate = gate(
+            facts.phase,
+            &facts.instances,
+            &facts.suspended,
+            self.roster.is_supervised(),
+        );
+        if !facts.phase.is_shutting_down() {
+            tell(&self.board.snapshot().gate, &gate);
+        }
+        let instances = facts
+            .instances
+            .iter()
+            .map(|state| document(state, &facts.suspended))
+            .collect();
         self.board.update(|snapshot| {
             snapshot.state = facts.phase.word();
             snapshot.gate = gate;
@@ -207,7 +225,7 @@ impl Face {
                 _ => None,
             },
             generation: generation(state).max(restarts + 1),
-            state: word(state).to_owned(),
+            state: word(state, &facts.suspended).to_owned(),
             restarts,
         };
         facts.instances.iter().zip(restarts).map(instance).collect()
@@ -218,136 +236,19 @@ impl Face {
     }
 }
 
-fn is_ready(state: &State) -> bool {
-    matches!(state, State::Ready { .. })
-}
-
-fn generation(state: &State) -> u64 {
-    match state {
-        State::Starting { generation } | State::Ready { generation, .. } => *generation,
-        _ => 0,
-    }
-}
-
-fn word(state: &State) -> &'static str {
-    match state {
-        State::Starting { .. } => "starting",
-        State::Ready { .. } => "ready",
-        State::Backoff { .. } => "backoff",
-        State::Stopped => "stopped",
-        State::Ended { .. } => "ended",
-        State::Failed { .. } => "failed",
-    }
-}
-
-fn document(state: &State) -> Value {
-    match state {
-        State::Ready {
-            address,
-            generation,
-            pid,
-        } => {
-            json!({"state": "ready", "pid": pid, "generation": generation, "address": address.to_string()})
+/// Says that probes are answered otherwise from now on. What a shutdown does to them has events of its own.
+fn tell(before: &Gate, now: &Gate) {
+    match (before, now) {
+        (Gate::Closed(_), Gate::Open) => {
+            tracing::info!(event = event::SERVICE_READY, "the service is ready");
         }
-        State::Ended { code } | State::Failed { code } => {
-            json!({"state": word(state), "code": code})
+        (Gate::Open, Gate::Closed(reason)) => {
+            tracing::warn!(
+                event = event::SERVICE_NOT_READY,
+                reason,
+                "the service is not ready: {reason}"
+            );
         }
-        other => json!({"state": word(other)}),
-    }
-}
-
-fn gate(facts: &Facts, supervised: bool) -> Gate {
-    if facts.phase.is_shutting_down() {
-        return Gate::Closed("shutting down".to_owned());
-    }
-    if facts.suspended && facts.instances.len() == 1 {
-        return Gate::Closed("the app is suspended (SIGSTOP)".to_owned());
-    }
-    if !supervised || facts.instances.iter().any(is_ready) {
-        return if facts.phase == Phase::Starting {
-            Gate::Closed("starting".to_owned())
-        } else {
-            Gate::Open
-        };
-    }
-    let reason = match facts.instances.first() {
-        Some(State::Backoff { .. }) => "the app died early and waits to be started again",
-        Some(State::Failed { .. } | State::Ended { .. } | State::Stopped) => {
-            "the app is not running"
-        }
-        _ => "the app is starting",
-    };
-    Gate::Closed(reason.to_owned())
-}
-
-/// The roster's view of the instances.
-fn roll(instances: &[State]) -> Roll {
-    let endpoints: Vec<Endpoint> = instances
-        .iter()
-        .enumerate()
-        .filter_map(|(index, state)| match state {
-            State::Ready {
-                address,
-                generation,
-                ..
-            } => {
-                // Unique for each life of each instance; neither number comes near its half.
-                Some(Endpoint {
-                    id: ((index as u64) << 48) | generation,
-                    address: address.clone(),
-                })
-            }
-            _ => None,
-        })
-        .collect();
-    let waits = instances.iter().filter_map(|state| match state {
-        State::Backoff { until } => Some(*until),
-        _ => None,
-    });
-    let availability = if !endpoints.is_empty() {
-        Availability::Ready
-    } else if instances
-        .iter()
-        .any(|state| matches!(state, State::Starting { .. }))
-    {
-        Availability::Starting
-    } else {
-        waits
-            .min()
-            .map_or(Availability::Gone, Availability::Backoff)
-    };
-    Roll {
-        endpoints,
-        availability,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn requests_go_to_the_ready_wait_for_the_starting_and_not_for_the_waiting() {
-        let ready = State::Ready {
-            address: "127.0.0.1:1".parse().expect("an address"),
-            generation: 2,
-            pid: 9,
-        };
-        let starting = State::Starting { generation: 1 };
-        let until = Instant::now();
-        let waiting = State::Backoff { until };
-        assert_eq!(
-            roll(&[waiting.clone(), ready]).availability,
-            Availability::Ready
-        );
-        assert_eq!(
-            roll(&[waiting.clone(), starting]).availability,
-            Availability::Starting
-        );
-        assert_eq!(roll(&[waiting]).availability, Availability::Backoff(until));
-        assert_eq!(
-            roll(&[State::Failed { code: 1 }]).availability,
-            Availability::Gone
-        );
+        _ => {}
     }
 }

@@ -9,13 +9,17 @@ mod boot;
 mod budget;
 mod control;
 mod face;
+mod last_word;
 mod plane;
 mod shutdown;
+mod standing;
 mod state_dir;
 
 use seaworthy_config::Loaded;
 
 use crate::config::{Config, Options};
+
+pub use last_word::LastWord;
 
 /// Runs until the service has stopped. The result is the exit code.
 ///
@@ -27,5 +31,7 @@ pub fn serve(loaded: Loaded<Config>, options: Options) -> anyhow::Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(boot::run(loaded, options))
+    let last_word = LastWord::of(loaded.value.shutdown.termination_log.as_ref());
+    let ended = runtime.block_on(boot::run(loaded, options, last_word.clone()));
+    ended.inspect_err(|error| last_word.not_started(error))
 }

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use seaworthy_core::names::event;
 use seaworthy_telemetry::access::Writer;
 
 use crate::components::Components;
@@ -48,11 +49,14 @@ impl Plane {
         })
     }
 
-    /// Waits until every worker has ended.
+    /// Waits until every worker has ended, and the listening socket with them.
     pub(super) async fn workers_ended(&self) {
         while !self.public.is_over() {
             tokio::time::sleep(LOOK).await;
         }
+        // The queue of the socket was emptied before: nobody who connected is without an answer.
+        let public = self.address;
+        tracing::info!(event = event::LISTENER_CLOSED, %public, "no longer listening on {public}");
     }
 
     /// Writes the access lines that wait.

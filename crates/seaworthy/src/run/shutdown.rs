@@ -6,7 +6,7 @@ use std::sync::Arc;
 use seaworthy_core::address::Address;
 use seaworthy_core::budget::Ramp;
 use seaworthy_core::lifecycle::Phase;
-use seaworthy_core::names::metric;
+use seaworthy_core::names::{event, metric};
 use seaworthy_http::drain;
 use seaworthy_lifecycle::hooks::{Action, Hook, Request};
 use seaworthy_lifecycle::patience::Patience;
@@ -62,11 +62,11 @@ impl Service {
                 .observe(took);
         }
         if let Err(error) = self.plane.flush() {
-            tracing::warn!(event = "config.warning", %error, "access lines were left unwritten: nobody reads standard error");
+            tracing::warn!(event = event::CONFIG_WARNING, %error, "access lines were left unwritten: nobody reads standard error");
         }
         let page = self.registry.encode(false);
         if let Err(error) = std::fs::write(self.folder.join(LAST_METRICS), page) {
-            tracing::warn!(event = "config.warning", %error, "the last metrics could not be kept in the state folder");
+            tracing::warn!(event = event::CONFIG_WARNING, %error, "the last metrics could not be kept in the state folder");
         }
     }
 }

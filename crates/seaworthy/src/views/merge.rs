@@ -1,9 +1,7 @@
-//! Works the app's own answer into a view's.
+//! The layer that asks the app for its part of a view.
 //!
-//! The app is asked like by any other request, but not for long: a view without the app's part is better than none. Metrics
-//! of the app are appended; those that bear a name of ours are left out, because a page with a family twice is no page.
+//! The app is asked like by any other request, but not for long: a view without the app's part is better than none.
 
-use std::collections::HashSet;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -11,16 +9,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response, header};
 use http_body::Body;
 use http_body_util::{BodyExt, Limited};
 use pin_project_lite::pin_project;
-use seaworthy_health::View;
 use seaworthy_http::exchange::Viewed;
-use serde_json::{Value, json};
 use tower::{Layer, Service};
 
-use super::{Entry, Mode, Table};
+use super::{Entry, Mode, Part, Table};
 
 /// What the app gets to answer its part.
 pub const PATIENCE: Duration = Duration::from_secs(1);
@@ -71,23 +67,27 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let merged = self
             .table
             .merged(request.method(), request.uri().path())
             .map(|entry| entry.view);
-        let future = self.inner.call(request);
         let Some(view) = merged else {
+            let future = self.inner.call(request);
             return ResponseFuture {
                 state: State::App { future },
             };
         };
+        // A compressed part could not be worked in.
+        request.headers_mut().remove(header::ACCEPT_ENCODING);
+        let accept = accept(request.headers()).map(str::to_owned);
+        let future = self.inner.call(request);
         let table = self.table.clone();
         let future = Box::pin(async move {
             let part = tokio::time::timeout(PATIENCE, collect(future))
                 .await
                 .unwrap_or(None);
-            let mut answer = table.show(view, None).map(|own| merge(view, &own, part));
+            let mut answer = table.merge(view, accept.as_deref(), part);
             answer.extensions_mut().insert(Viewed);
             answer.map(R::from)
         });
@@ -133,8 +133,13 @@ where
     }
 }
 
-/// Status and body of the app's answer, if it is one.
-async fn collect<F, R>(future: F) -> Option<(u16, Bytes)>
+/// The formats that a request asks for, in its own words.
+pub(super) fn accept(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::ACCEPT)?.to_str().ok()
+}
+
+/// The app's answer, if it is one.
+async fn collect<F, R>(future: F) -> Option<Part>
 where
     F: Future<Output = Result<Response<R>, Infallible>>,
     R: Body<Data = Bytes>,
@@ -147,87 +152,7 @@ where
         .await
         .ok()?
         .to_bytes();
-    Some((parts.status.as_u16(), body))
-}
-
-/// Works status and body of the app's answer into our own document or page.
-pub fn merge(view: View, own: &Bytes, part: Option<(u16, Bytes)>) -> Bytes {
-    match (view, part) {
-        (View::Metrics, Some((200, part))) => merge_metrics(own, &part),
-        (View::Metrics, _) => own.clone(),
-        (_, part) => merge_document(own, part).unwrap_or_else(|| own.clone()),
-    }
-}
-
-/// Adds a component `upstream` with whatever the app said.
-fn merge_document(own: &Bytes, part: Option<(u16, Bytes)>) -> Option<Bytes> {
-    let mut document: Value = serde_json::from_slice(own).ok()?;
-    let component = match part {
-        Some((code, body)) => json!({
-            "name": "upstream",
-            "status": if code < 400 { "healthy" } else { "unhealthy" },
-            "critical": false,
-            "metadata": {
-                "code": code,
-                "body": serde_json::from_slice::<Value>(&body)
-                    .unwrap_or_else(|_| String::from_utf8_lossy(&body).into_owned().into()),
-            },
-        }),
-        None => {
-            json!({"name": "upstream", "status": "unhealthy", "message": "no answer", "critical": false})
-        }
-    };
-    let components = document
-        .as_object_mut()?
-        .entry("components")
-        .or_insert_with(|| json!([]));
-    components.as_array_mut()?.push(component);
-    Some(document.to_string().into())
-}
-
-/// Appends the families of `part` whose names are not taken.
-fn merge_metrics(own: &Bytes, part: &Bytes) -> Bytes {
-    let own_text = String::from_utf8_lossy(own);
-    let taken: HashSet<&str> = own_text.lines().filter_map(family_header).collect();
-    let mut page = own_text.clone().into_owned();
-    let mut keep = true;
-    for line in String::from_utf8_lossy(part).lines() {
-        if line == "# EOF" {
-            continue;
-        }
-        match family_header(line) {
-            Some(family) => {
-                let fresh = !taken.contains(family);
-                if keep && !fresh {
-                    tracing::warn!(
-                        event = "metric_collision",
-                        family,
-                        "the app exposes a metric under a name of ours; ours is shown"
-                    );
-                }
-                keep = fresh;
-            }
-            None if !line.starts_with('#') && taken.contains(sample_name(line)) => continue,
-            None => {}
-        }
-        if keep && !line.is_empty() {
-            page.push_str(line);
-            page.push('\n');
-        }
-    }
-    page.into()
-}
-
-/// The name in a `# HELP` or `# TYPE` line.
-fn family_header(line: &str) -> Option<&str> {
-    let rest = line
-        .strip_prefix("# HELP ")
-        .or_else(|| line.strip_prefix("# TYPE "))?;
-    rest.split(' ').next()
-}
-
-fn sample_name(line: &str) -> &str {
-    line.split(['{', ' ']).next().unwrap_or_default()
+    Some(Part::new(parts.status, &parts.headers, body))
 }
 
 impl Table {
@@ -236,39 +161,5 @@ impl Table {
         let entry = self.find(path)?;
         (entry.answers == Mode::Merge && (method == Method::GET || method == Method::HEAD))
             .then_some(entry)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_apps_metrics_follow_ours_and_collisions_vanish() {
-        let own = Bytes::from_static(b"# HELP http_requests_total x\n# TYPE http_requests_total counter\nhttp_requests_total 1\n");
-        let part = Bytes::from_static(
-            b"# HELP http_requests_total y\n# TYPE http_requests_total counter\nhttp_requests_total 9\n# TYPE mine gauge\nmine{a=\"b\"} 2\nbare 3\n# EOF\n",
-        );
-        let page = merge_metrics(&own, &part);
-        assert_eq!(
-            std::str::from_utf8(&page).expect("text"),
-            "# HELP http_requests_total x\n# TYPE http_requests_total counter\nhttp_requests_total 1\n# TYPE mine gauge\nmine{a=\"b\"} 2\nbare 3\n"
-        );
-    }
-
-    #[test]
-    fn the_apps_document_becomes_a_component() {
-        let own = Bytes::from_static(b"{\"status\":\"healthy\"}");
-        let merged = merge_document(&own, Some((200, Bytes::from_static(b"{\"app\":1}"))))
-            .expect("a document");
-        let document: Value = serde_json::from_slice(&merged).expect("json");
-        assert_eq!(document["components"][0]["name"], "upstream");
-        assert_eq!(
-            document["components"][0]["metadata"]["body"],
-            json!({"app": 1})
-        );
-        let without = merge_document(&own, None).expect("a document");
-        let document: Value = serde_json::from_slice(&without).expect("json");
-        assert_eq!(document["components"][0]["status"], "unhealthy");
     }
 }

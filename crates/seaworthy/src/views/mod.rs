@@ -1,6 +1,7 @@
 //! Which path shows which view, on which listener, to whom.
 
 mod merge;
+mod part;
 
 use std::sync::Arc;
 
@@ -15,7 +16,8 @@ use seaworthy_http::rescue::Format;
 use seaworthy_http::views::Views;
 use seaworthy_telemetry::metrics::{self, Registry};
 
-pub use merge::{MergeLayer, PATIENCE, merge};
+pub use merge::{MergeLayer, PATIENCE};
+pub use part::Part;
 
 /// One path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,17 +78,7 @@ impl Table {
     /// The answer of a view.
     pub fn show(&self, view: View, accept: Option<&str>) -> Response<Bytes> {
         let Some(answer) = self.board.answer(view) else {
-            let openmetrics = metrics::accepts_openmetrics(accept);
-            let media_type = if openmetrics {
-                "application/openmetrics-text; version=1.0.0; charset=utf-8"
-            } else {
-                "text/plain; version=0.0.4; charset=utf-8"
-            };
-            return respond(
-                StatusCode::OK,
-                media_type,
-                self.registry.encode(openmetrics).into(),
-            );
+            return self.page(metrics::accepts_openmetrics(accept));
         };
         let code = StatusCode::from_u16(answer.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         respond(
@@ -94,6 +86,19 @@ impl Table {
             "application/json",
             Bytes::copy_from_slice(answer.body.as_bytes()),
         )
+    }
+}
+
+impl Table {
+    /// The page of metrics, in one of its two formats.
+    fn page(&self, openmetrics: bool) -> Response<Bytes> {
+        let media_type = if openmetrics {
+            metrics::OPENMETRICS
+        } else {
+            metrics::TEXT
+        };
+        let page = self.registry.encode(openmetrics);
+        respond(StatusCode::OK, media_type, page.into())
     }
 }
 
@@ -111,10 +116,7 @@ impl Views for Table {
         if entry.answers == Mode::Merge && self.merges {
             return None;
         }
-        let accept = request
-            .headers()
-            .get(header::ACCEPT)
-            .and_then(|accept| accept.to_str().ok());
+        let accept = merge::accept(request.headers());
         let view = match entry.view {
             View::Ready if wants_detail(request) => View::Detailed,
             other => other,

@@ -162,6 +162,53 @@ async fn a_file_that_is_missing_or_broken_is_named() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_file_that_is_none_or_too_much_is_said_to_be_that() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let told = config(folder.path(), &["validate"]).await?;
+    assert_eq!(told.code(), 2);
+    assert!(told.stderr.contains("this is a folder"), "{}", told.stderr);
+    let file = folder.path().join("a.yaml");
+    // Cut off in the middle of a letter, it is still too large and not badly written.
+    std::fs::write(&file, "x-a: ä\n# öööööööö\n".repeat(50 << 16))?;
+    let told = config(&file, &["validate"]).await?;
+    assert_eq!(told.code(), 2);
+    assert!(told.stderr.contains("larger than 4 MiB"), "{}", told.stderr);
+    for (text, part) in [
+        ("just words", "mapping of keys"),
+        ("a:\n\tb: 1", "indent with spaces"),
+    ] {
+        std::fs::write(&file, text)?;
+        let told = config(&file, &["validate"]).await?;
+        assert_eq!(told.code(), 2);
+        for part in [part, "a.yaml:"] {
+            assert!(told.stderr.contains(part), "{part}: {}", told.stderr);
+        }
+    }
+    std::fs::write(&file, "")?;
+    let told = config(&file, &["validate"]).await?;
+    assert_eq!((told.code(), told.stdout.contains("fine")), (0, true));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_deserves_a_look_is_told_at_the_start() -> Result<()> {
+    let yaml = "app: {env: {PORT: '1'}}";
+    let seaworthy = Seaworthy::run(App::Mock.command()?)
+        .config(yaml)
+        .start()
+        .await?;
+    let told = seaworthy.wait_event("config.warning").await?;
+    assert_eq!(told["setting"], "app.env.PORT");
+    for (key, part) in [("place", "seaworthy.yaml:1"), ("help", "app.port_env")] {
+        assert!(
+            told[key].as_str().is_some_and(|text| text.contains(part)),
+            "{told}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn yaml_toml_and_json_mean_the_same() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let files = [
@@ -278,6 +325,12 @@ async fn a_key_can_be_shown_alone_and_an_unknown_one_is_refused() -> Result<()> 
         "{}",
         all.stdout
     );
+    let near = config(&file, &["show", "limits.max_bdy"]).await?;
+    assert!(
+        near.stderr.contains("did you mean `limits.max_body`?"),
+        "{}",
+        near.stderr
+    );
     let unknown = config(&file, &["show", "limits.nope"]).await?;
     assert_eq!((unknown.code(), unknown.stdout.as_str()), (2, ""));
     assert!(unknown.stderr.contains("limits.nope"), "{}", unknown.stderr);
@@ -327,6 +380,12 @@ async fn usage_errors_end_with_2_and_say_what_to_write() -> Result<()> {
             ended.stderr
         );
     }
+    let ended = Seaworthy::verb(["run", "uvicorn", "app:app"]).await?;
+    assert!(
+        ended.stderr.contains("seaworthy run -- uvicorn app:app"),
+        "{}",
+        ended.stderr
+    );
     let nothing = Seaworthy::build().end(PATIENCE).await?;
     assert_eq!(nothing.code(), 2);
     assert!(

@@ -245,13 +245,18 @@ async fn connections_have_a_bound_and_room_is_given_back() -> Result<()> {
     let front = Front::with(builder).await?;
     let to = front.seaworthy.public();
     let mut held = Vec::new();
-    while held.len() < 4 {
+    let refused = loop {
         let mut connection = Connection::open(to).await?;
-        match connection.ask("GET", "/bytes/1", &[], b"").await {
-            Ok(_) => held.push(connection),
-            Err(_) => break,
+        let answer = connection.ask("GET", "/bytes/1", &[], b"").await?;
+        if answer.status != 200 || held.len() > 3 {
+            break answer;
         }
-    }
+        held.push(connection);
+    };
+    assert_eq!(
+        (refused.status, refused.error_type().as_deref()),
+        (503, Some("Overloaded"))
+    );
     assert_eq!(held.len(), 3);
     held.pop();
     wait::until("room again", PATIENCE, || async move {

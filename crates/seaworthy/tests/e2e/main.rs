@@ -5,6 +5,7 @@
 
 mod configuration;
 mod errors;
+mod framing;
 mod front;
 mod http2;
 mod identity;
@@ -14,6 +15,7 @@ mod limits;
 mod operations;
 mod protocols;
 mod starts;
+mod terminal;
 mod tls;
 mod uploads;
 mod views;

@@ -29,6 +29,7 @@ async fn status_tells_people_and_machines_the_same() -> Result<()> {
     for part in ["running", "healthy", &pid, &seaworthy.public().to_string()] {
         assert!(words.stdout.contains(part), "{part}: {}", words.stdout);
     }
+    assert!(!words.stdout.contains(['{', '"']), "{}", words.stdout);
     let json = verb(&seaworthy, &["status", "--json"]).await?;
     let status: Value = serde_json::from_str(&json.stdout)?;
     assert_eq!(
@@ -63,6 +64,60 @@ async fn nothing_to_ask_is_said_with_the_folder_that_was_looked_in() -> Result<(
         assert_eq!((ended.code(), ended.stdout.as_str()), (1, ""));
         assert!(ended.stderr.contains(&path), "{}", ended.stderr);
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_instance_file_that_is_damaged_is_said_to_be_that() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("instance.json"), "{")?;
+    let path = folder.path().to_string_lossy().into_owned();
+    let ended = Seaworthy::verb(["status", "--state-dir", &path]).await?;
+    assert_eq!(ended.code(), 1);
+    for part in ["instance.json", "damaged"] {
+        assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be_had_is_told_with_the_way_out() -> Result<()> {
+    let seaworthy = start().await?;
+    let taken = seaworthy.public().to_string();
+    // An address for documentation (RFC 5737), which no machine has.
+    for (address, part) in [
+        (taken.as_str(), "is taken"),
+        ("192.0.2.1:80", "192.0.2.1:80"),
+    ] {
+        let mock = Seaworthy::verb(["mock", "--listen", address]).await?;
+        let run = Seaworthy::verb(["run", "--listen", address, "--", "true"]).await?;
+        for ended in [mock, run] {
+            assert_eq!(ended.code(), 2, "{}", ended.stderr);
+            for part in [part, "choose"] {
+                assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_instance_that_lives_and_does_not_answer_is_told_from_none() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let socket = folder.path().join("admin.sock");
+    let admin = format!("unix:{}", socket.display());
+    let builder = Seaworthy::run(App::Mock.command()?).admin(&admin);
+    let mut seaworthy = builder.ready().await?;
+    std::fs::remove_file(&socket)?;
+    let pid = seaworthy.pid().to_string();
+    for words in [&["status"][..], &["stop", "--json"], &["prestop"]] {
+        let ended = verb(&seaworthy, words).await?;
+        assert_eq!(ended.code(), 3, "{words:?}: {}", ended.stderr);
+        for part in [&admin, &pid, "kill -TERM"] {
+            assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
+        }
+    }
+    assert_eq!(seaworthy.stop(PATIENCE).await?, 0);
     Ok(())
 }
 

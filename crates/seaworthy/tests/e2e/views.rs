@@ -1,5 +1,7 @@
 //! What probes, dashboards and operators see, and where.
 
+use std::time::{Duration, Instant};
+
 use seaworthy_testkit::Result;
 use seaworthy_testkit::client::{self, Connection};
 use seaworthy_testkit::origin::{Origin, Script, ok};
@@ -303,6 +305,40 @@ async fn startup_and_ready_open_when_the_app_listens() -> Result<()> {
     );
     seaworthy.ready(seaworthy_testkit::wait::PATIENCE).await?;
     assert_eq!(client::get(to, "/health/startup").await?.status, 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_summary_tells_when_it_started_and_how_long_that_took() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mock = App::Mock.command()?.join(" ");
+    let script = format!("while [ ! -e go ]; do sleep 0.02; done; exec {mock}");
+    let (before, begun) = (jiff::Timestamp::now(), Instant::now());
+    let seaworthy = Seaworthy::run(["sh", "-c", &script])
+        .current_dir(folder.path())
+        .start()
+        .await?;
+    let listening = Instant::now();
+    let startup = ask_admin(&seaworthy, "/health/summary").await?.1["startup"].clone();
+    assert_eq!(startup["duration_ms"], Value::Null, "{startup}");
+    let at: jiff::Timestamp = startup["started_at"].as_str().unwrap_or_default().parse()?;
+    // Whole seconds are shown.
+    let second = jiff::SignedDuration::from_secs(1);
+    assert!(before - second < at && at <= jiff::Timestamp::now(), "{at}");
+
+    let least = listening.elapsed();
+    std::fs::write(folder.path().join("go"), "")?;
+    seaworthy.ready(seaworthy_testkit::wait::PATIENCE).await?;
+    let most = begun.elapsed();
+    let now = ask_admin(&seaworthy, "/health/summary").await?.1["startup"].clone();
+    assert_eq!(now["started_at"], startup["started_at"], "it does not move");
+    let took = Duration::from_millis(now["duration_ms"].as_u64().unwrap_or_default());
+    assert!(least <= took && took <= most, "{least:?} {took:?} {most:?}");
+    // The metric is the same reading.
+    let count = seaworthy.metric("service_startup_seconds_count").await?;
+    let sum = seaworthy.metric("service_startup_seconds_sum").await?;
+    assert!((count - 1.0).abs() < f64::EPSILON, "{count}");
+    assert!((sum - took.as_secs_f64()).abs() < 0.002, "{sum} {took:?}");
     Ok(())
 }
 

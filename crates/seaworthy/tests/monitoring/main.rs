@@ -3,5 +3,6 @@
 //! What needs an installed tool stands in a module called `real`, which `scripts/test --fast` leaves out.
 
 mod access;
+mod events;
 mod exposition;
 mod metrics;

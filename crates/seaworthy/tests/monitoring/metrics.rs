@@ -2,6 +2,7 @@
 
 use seaworthy_testkit::Result;
 use seaworthy_testkit::client::{self, Connection};
+use seaworthy_testkit::origin::{Origin, Record, Script};
 use seaworthy_testkit::process::{Builder, Seaworthy};
 use seaworthy_testkit::server::{App, Server};
 use seaworthy_testkit::wait::{self, PATIENCE};
@@ -62,6 +63,56 @@ async fn openmetrics_is_spoken_where_it_is_asked_for() -> Result<()> {
     let kind = answer.header("content-type").unwrap_or_default();
     assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
     assert!(answer.text().ends_with("# EOF\n"), "{}", answer.text());
+    Ok(())
+}
+
+/// A page of an app in one of the two formats.
+fn app_page(media_type: &str, page: &str) -> Script {
+    let length = page.len();
+    Script::always(format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\nContent-Length: {length}\r\n\r\n{page}"
+    ))
+}
+
+#[tokio::test]
+async fn a_merged_page_is_in_one_format() -> Result<()> {
+    const OPEN: &str = "application/openmetrics-text; version=1.0.0";
+    const OPEN_PAGE: &str = "# TYPE app_jobs counter\napp_jobs_total 5\n# EOF\n";
+    const TEXT: &str = "text/plain; version=0.0.4";
+    const TEXT_PAGE: &str = "# TYPE app_jobs_total counter\napp_jobs_total 5\n";
+    let yaml = "endpoints: [{path: /metrics, view: metrics}]";
+    for (media_type, page, wanted, is_open) in [
+        (OPEN, OPEN_PAGE, OPEN, true),
+        // An app that speaks only the older format decides for both.
+        (TEXT, TEXT_PAGE, OPEN, false),
+        (TEXT, TEXT_PAGE, TEXT, false),
+    ] {
+        let origin = Origin::tcp(app_page(media_type, page)).await?;
+        let builder = Seaworthy::build().config(yaml).connect(origin.address());
+        let seaworthy = builder.ready().await?;
+        let headers = [("Accept", wanted), ("Accept-Encoding", "gzip")];
+        let public = client::send(seaworthy.public(), "GET", "/metrics", &headers, b"").await?;
+        for answer in [public, scrape(&seaworthy, wanted).await?] {
+            let (kind, text) = (answer.header("content-type"), answer.text());
+            let kind = kind.unwrap_or_default();
+            assert_eq!(
+                kind.starts_with("application/openmetrics-text"),
+                is_open,
+                "{kind}"
+            );
+            assert_eq!(text.ends_with("# EOF\n"), is_open, "{text}");
+            assert_eq!(
+                text.matches("# EOF").count(),
+                usize::from(is_open),
+                "{text}"
+            );
+            assert!(text.contains("app_jobs_total 5\n"), "{text}");
+        }
+        for asked in origin.records().iter().flat_map(Record::requests) {
+            assert!(asked.contains(wanted), "{asked}");
+            assert!(!asked.to_lowercase().contains("accept-encoding"), "{asked}");
+        }
+    }
     Ok(())
 }
 
@@ -149,6 +200,64 @@ async fn requests_under_way_are_a_gauge() -> Result<()> {
         connection.reset()?;
     }
     inside(0.0).await
+}
+
+/// Waits until the gauge `name` has this value.
+async fn gauge(seaworthy: &Seaworthy, name: &str, value: f64) -> Result<()> {
+    wait::until(&format!("{name} {value}"), PATIENCE, async || {
+        (seaworthy.metric(name).await.ok()? == value).then_some(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn open_connections_are_a_gauge_over_all_workers() -> Result<()> {
+    let (seaworthy, _mock) = start(Seaworthy::build().set("threads", 2)).await?;
+    gauge(&seaworthy, "seaworthy_connections_open", 0.0).await?;
+    let mut open = Vec::new();
+    for _ in 0..5 {
+        let mut connection = Connection::open(seaworthy.public()).await?;
+        connection.ask("GET", "/bytes/1", &[], b"").await?;
+        open.push(connection);
+    }
+    // One that has said nothing yet is open all the same.
+    open.push(Connection::open(seaworthy.public()).await?);
+    gauge(&seaworthy, "seaworthy_connections_open", 6.0).await?;
+    drop(open);
+    gauge(&seaworthy, "seaworthy_connections_open", 0.0).await
+}
+
+#[tokio::test]
+async fn requests_that_wait_for_the_app_are_a_gauge() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let gate = folder.path().join("gate");
+    let mock = App::Mock.command()?.join(" ");
+    let script = format!(
+        "until [ -e {} ]; do sleep 0.01; done; exec {mock}",
+        gate.display()
+    );
+    let seaworthy = Seaworthy::run(["sh", "-c", &script])
+        .set("app.startup.park", "60s")
+        .start()
+        .await?;
+    gauge(&seaworthy, "seaworthy_requests_parked", 0.0).await?;
+    let mut waiting = Vec::new();
+    for _ in 0..4 {
+        let mut connection = Connection::open(seaworthy.public()).await?;
+        connection
+            .send(client::request("GET", "/bytes/1", &[], b""))
+            .await?;
+        waiting.push(connection);
+    }
+    gauge(&seaworthy, "seaworthy_requests_parked", 4.0).await?;
+    // A client that gives up waits no longer.
+    waiting.pop().map(Connection::reset).transpose()?;
+    gauge(&seaworthy, "seaworthy_requests_parked", 3.0).await?;
+    std::fs::write(&gate, "")?;
+    for mut connection in waiting {
+        assert_eq!(connection.response("GET").await?.status, 200);
+    }
+    gauge(&seaworthy, "seaworthy_requests_parked", 0.0).await
 }
 
 #[tokio::test]

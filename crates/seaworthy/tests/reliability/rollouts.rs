@@ -12,6 +12,9 @@ use seaworthy_testkit::wait::PATIENCE;
 use seaworthy_testkit::{Result, alone, fixtures, scale};
 use tokio::task::JoinSet;
 
+/// The default grace period.
+const GRACE_MS: u64 = 30_000;
+
 /// The default grace period with what the machine itself may take.
 const BUDGET: Duration = Duration::from_secs(40);
 
@@ -68,6 +71,9 @@ async fn finishes_what_is_in_flight(app: App, count: usize) -> Result<()> {
     }
     seaworthy.wait_inflight(count).await?;
     assert_eq!(seaworthy.stop(BUDGET).await?, 0, "{app:?}");
+    let complete = seaworthy.wait_event("shutdown.complete").await?;
+    let within = complete["duration_ms"].as_u64() < Some(GRACE_MS);
+    assert!(within && complete["forced"] == false, "{complete}");
     let mut answered = 0;
     while let Some(status) = requests.join_next().await {
         assert_eq!(status??, 200, "{app:?}");
@@ -86,7 +92,7 @@ async fn slow(public: SocketAddr) -> Result<u16> {
 async fn rolling_restarts_of_a_folder_server_lose_nothing() -> Result<()> {
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("a.txt"), "hello")?;
-    let report = roll(App::HttpServer, folder.path(), "/a.txt", scale::count(4)).await?;
+    let report = roll(App::HttpServer, folder.path(), "/a.txt", scale::count(20)).await?;
     assert_eq!(report.failures(), 0, "{report:?}");
     Ok(())
 }
@@ -149,12 +155,12 @@ mod real {
 
     #[tokio::test]
     async fn rolling_restarts_of_gunicorn_lose_nothing() -> Result<()> {
-        loses_nothing(App::Gunicorn, scale::count(4)).await
+        loses_nothing(App::Gunicorn, scale::count(20)).await
     }
 
     #[tokio::test]
     async fn rolling_restarts_of_node_lose_nothing() -> Result<()> {
-        loses_nothing(App::Node, scale::count(4)).await
+        loses_nothing(App::Node, scale::count(20)).await
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use seaworthy_core::exchange::Finished;
+use seaworthy_core::names::event;
 
 use crate::json;
 use crate::log::Format;
@@ -70,7 +71,7 @@ impl Prefix {
         Self {
             shape,
             before_method: around(
-                br#"","event":"request","service":""#,
+                format!(r#"","event":"{}","service":""#, event::REQUEST).as_bytes(),
                 service,
                 SERVICE_LIMIT,
                 br#"","method":""#,

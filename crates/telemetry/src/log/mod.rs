@@ -185,6 +185,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         // Fields run foreign code while they are printed, which may log in turn: so not under the lock.
         let fields = render::Fields::of(event);
+        if !self.style.shows(&fields) {
+            return;
+        }
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         let Out { stamp, line, sink } = &mut *out;
         line.clear();

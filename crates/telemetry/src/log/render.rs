@@ -114,6 +114,14 @@ impl Visit for Fields {
     }
 }
 
+impl Style {
+    /// Whether a reader of this spelling wants to know of the event at all: the steps of a start are for machines, people
+    /// read what listens where instead.
+    pub(super) fn shows(self, fields: &Fields) -> bool {
+        matches!(self, Self::Json) || fields.event.as_deref() != Some(names::STARTUP_PHASE)
+    }
+}
+
 /// Appends one line.
 pub(super) fn line(
     out: &mut Vec<u8>,
@@ -173,7 +181,8 @@ fn pair(out: &mut Vec<u8>, name: &str, text: &str) {
     out.push(b'"');
 }
 
-/// `10:00:00Z warn  the message key=value key="two words"`. Lines of a message after the first are indented.
+/// `10:00:00Z warn  the message key=value key="two words"`. Lines of a message after the first are indented; fields that the
+/// message says already are left out.
 fn line_text(out: &mut Vec<u8>, stamp: &[u8; 24], level: Level, color: bool, fields: &Fields) {
     let (dim, bold, reset) = if color {
         ("\x1b[2m", paint(level), "\x1b[0m")
@@ -200,6 +209,7 @@ fn line_text(out: &mut Vec<u8>, stamp: &[u8; 24], level: Level, color: bool, fie
     let others = fields.others.iter().map(|(name, value)| match value {
         Value::Text(text) | Value::Bare(text) => (*name, text.as_str()),
     });
+    let others = others.filter(|(_, text)| !says(&fields.message, text));
     for (name, text) in others.chain(ids) {
         out.push(b' ');
         out.extend_from_slice(dim.as_bytes());
@@ -211,6 +221,17 @@ fn line_text(out: &mut Vec<u8>, stamp: &[u8; 24], level: Level, color: bool, fie
         json::push_bounded(out, text.as_bytes(), LONGEST);
         out.extend_from_slice(if quote { b"\"" } else { b"" });
     }
+}
+
+/// Whether a sentence holds `text` as whole words: who reads the sentence needs no field that repeats a part of it.
+fn says(sentence: &str, text: &str) -> bool {
+    let part_of_word = |c: char| c.is_alphanumeric();
+    !text.is_empty()
+        && sentence.match_indices(text).any(|(at, _)| {
+            let before = sentence[..at].chars().next_back();
+            let after = sentence[at + text.len()..].chars().next();
+            !before.is_some_and(part_of_word) && !after.is_some_and(part_of_word)
+        })
 }
 
 fn word(level: Level) -> &'static str {

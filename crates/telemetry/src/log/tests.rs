@@ -127,6 +127,32 @@ fn people_get_short_lines() {
 }
 
 #[test]
+fn people_are_told_nothing_twice_and_no_steps() {
+    let say = |_| {
+        tracing::info!(
+            event = "startup.phase",
+            phase = "config",
+            "starting: config"
+        );
+        tracing::warn!(
+            cause = "the app ended",
+            evidence = "exit code 3, pid 7",
+            code = 3,
+            pid = 77,
+            "the app ended (exit code 3, pid 7)"
+        );
+    };
+    let text = logged(Style::Text { color: false }, Level::Info, say);
+    assert_eq!(
+        &text[8..],
+        "Z warn  the app ended (exit code 3, pid 7) pid=77\n"
+    );
+    let json = json(say);
+    assert_eq!(json.len(), 2);
+    assert_eq!(json[1]["cause"], "the app ended");
+}
+
+#[test]
 fn no_color_is_honoured() {
     assert!(!wants_color(Some("1".as_ref())));
 }

@@ -130,7 +130,7 @@ fn files_that_cannot_be_used_are_told_plainly() {
         Config::load(&with("."))
             .unwrap_err()
             .to_string()
-            .contains("cannot be read")
+            .contains("this is a folder")
     );
     write(folder.path(), "seaworthy.yaml", "environment: ../../etc");
     assert!(

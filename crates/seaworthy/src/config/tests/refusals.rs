@@ -86,6 +86,10 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     ("shutdown: {grace: 0s}", "shutdown.grace: no time at all"),
     (
+        "shutdown: {termination_log: log.json}",
+        "shutdown.termination_log: `log.json` is no place for the reason of the end",
+    ),
+    (
         "shutdown: {propagation: 1s, ramp: 2s}",
         "shutdown.ramp: a ramp of 2s does not fit into a propagation of 1s",
     ),
@@ -132,6 +136,10 @@ const REFUSED: &[(&str, &str)] = &[
     (
         "endpoints: [{path: /m, view: metrics}]\nmetrics: {enabled: false}",
         "endpoints[0].view: metrics are switched off",
+    ),
+    (
+        "endpoints: [{path: /m, view: ready, method: POST}]",
+        "endpoints[0].method: this view only reads",
     ),
     (
         "endpoints: [{path: /m, view: metrisc}]",
