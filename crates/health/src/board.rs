@@ -3,56 +3,51 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use bytes::Bytes;
 
-use crate::{Snapshot, View};
+use crate::{Ask, Snapshot, render};
 
 /// A finished answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The status code.
     pub code: u16,
+    /// The media type of the body.
+    pub media_type: &'static str,
     /// The JSON document.
-    pub body: Arc<str>,
+    pub body: Bytes,
 }
 
 /// The newest snapshot and its documents. Clones are the same board.
+///
+/// A document is rendered when it is first asked for and hangs there until there is news, or a second is over: times in it
+/// have that resolution. Nobody waits for anybody; at worst two threads render the same document.
 #[derive(Clone, Debug)]
 pub struct Board(Arc<ArcSwap<Hung>>);
 
 #[derive(Debug)]
 struct Hung {
     snapshot: Snapshot,
-    live: Answer,
-    ready: Answer,
-    startup: Answer,
+    answers: Box<[ArcSwapOption<Dated>]>,
+}
+
+/// An answer and the second that it is of.
+#[derive(Debug)]
+struct Dated {
+    second: u64,
+    answer: Answer,
 }
 
 impl Hung {
     fn new(snapshot: Snapshot) -> Self {
-        let now = SystemTime::now();
-        let [live, ready, startup] = [View::Live, View::Ready, View::Startup]
-            .map(|view| render(&snapshot, view, now).unwrap_or(NOTHING.clone()));
         Self {
             snapshot,
-            live,
-            ready,
-            startup,
+            answers: std::iter::repeat_with(ArcSwapOption::empty)
+                .take(Ask::PLACES)
+                .collect(),
         }
     }
-}
-
-static NOTHING: std::sync::LazyLock<Answer> = std::sync::LazyLock::new(|| Answer {
-    code: 404,
-    body: Arc::from("{}"),
-});
-
-fn render(snapshot: &Snapshot, view: View, now: SystemTime) -> Option<Answer> {
-    let (code, document) = snapshot.render(view, now)?;
-    Some(Answer {
-        code,
-        body: document.to_string().into(),
-    })
 }
 
 impl Board {
@@ -66,11 +61,13 @@ impl Board {
         self.0.store(Arc::new(Hung::new(snapshot)));
     }
 
-    /// Changes the newest snapshot. For the one task that owns the state: two at once could lose a change.
-    pub fn update(&self, change: impl FnOnce(&mut Snapshot)) {
-        let mut snapshot = self.snapshot();
-        change(&mut snapshot);
-        self.publish(snapshot);
+    /// Changes the newest snapshot. Changes that come at the same time all take effect.
+    pub fn update(&self, change: impl Fn(&mut Snapshot)) {
+        self.0.rcu(|hung| {
+            let mut snapshot = hung.snapshot.clone();
+            change(&mut snapshot);
+            Hung::new(snapshot)
+        });
     }
 
     /// The newest snapshot.
@@ -78,14 +75,24 @@ impl Board {
         self.0.load().snapshot.clone()
     }
 
-    /// The answer of a view; `None` for views that are not documents. The probes' are finished, the others are rendered.
-    pub fn answer(&self, view: View) -> Option<Answer> {
+    /// The answer to a question; `None` for views that are not documents, and for components that are not there.
+    pub fn answer(&self, ask: Ask<'_>, now: SystemTime) -> Option<Answer> {
         let hung = self.0.load();
-        match view {
-            View::Live => Some(hung.live.clone()),
-            View::Ready => Some(hung.ready.clone()),
-            View::Startup => Some(hung.startup.clone()),
-            other => render(&hung.snapshot, other, SystemTime::now()),
+        let Some(place) = ask.place() else {
+            return render::answer(&hung.snapshot, ask, now);
+        };
+        let second = now
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
+        let kept = &hung.answers[place];
+        if let Some(kept) = kept.load().as_ref().filter(|kept| kept.second == second) {
+            return Some(kept.answer.clone());
         }
+        let answer = render::answer(&hung.snapshot, ask, now)?;
+        kept.store(Some(Arc::new(Dated {
+            second,
+            answer: answer.clone(),
+        })));
+        Some(answer)
     }
 }

@@ -5,18 +5,21 @@
 //!
 //! Liveness says whether Seaworthy itself answers, and nothing else; readiness says whether a request would reach the app.
 
+mod ask;
 mod board;
 mod check;
 mod clock;
 mod entry;
 mod health;
 mod outcome;
+mod render;
 mod report;
 mod runner;
 mod snapshot;
 mod spec;
 mod view;
 
+pub use ask::{Ask, Case, Format};
 pub use board::{Answer, Board};
 pub use check::{Check, Running, blocking, from_fn};
 pub use health::{Change, Health, NoSuchCheck, Only};

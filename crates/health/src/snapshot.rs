@@ -1,10 +1,12 @@
 //! What is known at one moment.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use serde_json::{Value, json};
+use seaworthy_core::health::{State, Status, Verdict};
+use serde_json::Value;
 
-use crate::View;
+use crate::report::{Component, Report};
 
 /// Whether requests reach the app, and why not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,9 +26,11 @@ pub struct Snapshot {
     pub version: Option<String>,
     /// The word for Seaworthy's own phase, such as `running` or `draining`.
     pub state: &'static str,
-    /// The gate of readiness.
+    /// Whether the process counts as alive. Nothing outside of it may close this gate.
+    pub live: Gate,
+    /// Whether the app takes requests, its dependencies aside.
     pub gate: Gate,
-    /// The app has been ready once.
+    /// It has been ready once.
     pub started: bool,
     /// When Seaworthy started.
     pub started_at: SystemTime,
@@ -34,142 +38,146 @@ pub struct Snapshot {
     pub startup_ms: Option<u64>,
     /// One document for each instance of the app.
     pub instances: Vec<Value>,
+    /// What the checks say.
+    pub report: Arc<Report>,
+    /// Who is to blame, if anybody.
+    pub verdict: Verdict,
+    /// A closed gate of a check is worded only: readiness follows the word.
+    pub gate_by_label: bool,
 }
 
 impl Snapshot {
-    /// Status code and document of a view at `now`; the metrics are not a document and have none.
-    pub fn render(&self, view: View, now: SystemTime) -> Option<(u16, Value)> {
-        let ready = if self.gate == Gate::Open { 200 } else { 503 };
-        Some(match view {
-            View::Live => (200, self.head("healthy", None, now)),
-            View::Ready => (ready, self.head(self.word(), self.reason(), now)),
-            View::Startup if self.started => (200, self.head("healthy", None, now)),
-            View::Startup => (
-                503,
-                self.head("unhealthy", Some("the app has not been ready yet"), now),
-            ),
-            View::Detailed => (ready, self.detailed(now)),
-            View::Summary => (200, self.summary(now)),
-            View::Metrics => return None,
+    /// What is known of a service that begins at `started_at`.
+    pub fn new(service: String, version: Option<String>, started_at: SystemTime) -> Self {
+        Self {
+            service,
+            version,
+            state: "starting",
+            live: Gate::Open,
+            gate: Gate::Closed("starting".to_owned()),
+            started: false,
+            started_at,
+            startup_ms: None,
+            instances: Vec::new(),
+            report: Arc::new(Report::new(Vec::new())),
+            verdict: Verdict::Unknown,
+            gate_by_label: false,
+        }
+    }
+
+    /// Whether readiness passes: the app takes requests, and nothing critical is missing.
+    pub fn is_ready(&self) -> bool {
+        let whole = self.report.whole;
+        let dependencies = if self.gate_by_label {
+            whole.status < Status::Unhealthy
+        } else {
+            whole.open
+        };
+        self.gate == Gate::Open && dependencies
+    }
+
+    /// The word for the whole: an app that takes no requests is `unhealthy`, otherwise it is what the checks say.
+    pub fn status(&self) -> Status {
+        match self.gate {
+            Gate::Open => self.report.whole.status,
+            Gate::Closed(_) => Status::Unhealthy,
+        }
+    }
+
+    /// Why readiness does not pass, or what is not as it should be.
+    pub fn reason(&self) -> Option<String> {
+        if let Gate::Closed(reason) = &self.gate {
+            return Some(reason.clone());
+        }
+        let said =
+            |component: &Arc<Component>| format!("{}: {}", component.name, component.message);
+        self.report.culprit().map(said).or_else(|| {
+            let worst = self.report.components.iter();
+            let worst = worst.filter(|one| one.counts() && one.state != State::Ok);
+            worst.max_by_key(|one| one.status).map(said)
         })
     }
 
-    /// `healthy` or `unhealthy`, after the gate.
-    pub fn word(&self) -> &'static str {
-        if self.gate == Gate::Open {
-            "healthy"
-        } else {
-            "unhealthy"
-        }
-    }
-
-    fn reason(&self) -> Option<&str> {
-        match &self.gate {
-            Gate::Open => None,
-            Gate::Closed(reason) => Some(reason),
-        }
-    }
-
-    fn head(&self, status: &str, message: Option<&str>, now: SystemTime) -> Value {
-        let mut document = json!({
-            "status": status,
-            "service": self.service,
-            "checked_at": timestamp(now),
-        });
-        if let Some(message) = message {
-            document["message"] = message.into();
-        }
-        document
-    }
-
-    fn detailed(&self, now: SystemTime) -> Value {
-        let mut document = self.head(self.word(), self.reason(), now);
-        document["version"] = self.version.clone().into();
-        document["state"] = self.state.into();
-        document["uptime_seconds"] = self.uptime(now).into();
-        document["components"] = json!([{
-            "name": "app",
-            "status": self.word(),
-            "message": self.reason().unwrap_or("ready"),
-            "critical": true,
-            "metadata": {"instances": self.instances},
-        }]);
-        document
-    }
-
-    fn summary(&self, now: SystemTime) -> Value {
-        let mut document = self.head(self.word(), self.reason(), now);
-        document["state"] = self.state.into();
-        document["uptime_seconds"] = self.uptime(now).into();
-        document["startup"] = json!({
-            "started_at": timestamp(self.started_at),
-            "duration_ms": self.startup_ms,
-        });
-        document
-    }
-
-    fn uptime(&self, now: SystemTime) -> u64 {
+    /// Seconds since the start.
+    pub fn uptime_seconds(&self, now: SystemTime) -> u64 {
         now.duration_since(self.started_at)
             .map_or(0, |since| since.as_secs())
     }
 }
 
-fn timestamp(at: SystemTime) -> String {
-    jiff::Timestamp::try_from(at)
-        .unwrap_or_default()
-        .strftime("%Y-%m-%dT%H:%M:%SZ")
-        .to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use seaworthy_core::health::Weight;
 
-    fn snapshot(gate: Gate, started: bool) -> Snapshot {
-        Snapshot {
-            service: "shop".to_owned(),
-            version: None,
-            state: "running",
-            gate,
-            started,
-            started_at: SystemTime::UNIX_EPOCH,
-            startup_ms: None,
-            instances: Vec::new(),
-        }
+    fn snapshot(gate: Gate, state: State, weight: Weight) -> Snapshot {
+        let status = seaworthy_core::health::Words::default().status(state, weight);
+        let mut db = Component::pending("db", "tcp", weight, status);
+        db.state = state;
+        "refused".clone_into(&mut db.message);
+        let mut snapshot = Snapshot::new("shop".to_owned(), None, SystemTime::UNIX_EPOCH);
+        snapshot.gate = gate;
+        snapshot.report = Arc::new(Report::new(vec![Arc::new(db)]));
+        snapshot
     }
 
     #[test]
-    fn codes_follow_gate_and_latch() {
+    fn readiness_needs_the_app_and_what_is_critical() {
         let closed = Gate::Closed("shutting down".to_owned());
-        for (gate, started, live, ready, startup) in [
-            (Gate::Open, true, 200, 200, 200),
-            (closed.clone(), true, 200, 503, 200),
-            (closed, false, 200, 503, 503),
+        for (gate, state, weight, ready, status, reason) in [
+            (
+                Gate::Open,
+                State::Ok,
+                Weight::Critical,
+                true,
+                Status::Healthy,
+                None,
+            ),
+            (
+                Gate::Open,
+                State::Fail,
+                Weight::Critical,
+                false,
+                Status::Unhealthy,
+                Some("db: refused"),
+            ),
+            (
+                Gate::Open,
+                State::Fail,
+                Weight::Optional,
+                true,
+                Status::Degraded,
+                Some("db: refused"),
+            ),
+            (
+                closed,
+                State::Ok,
+                Weight::Critical,
+                false,
+                Status::Unhealthy,
+                Some("shutting down"),
+            ),
         ] {
-            let snapshot = snapshot(gate, started);
-            let code = |view| {
-                snapshot
-                    .render(view, SystemTime::UNIX_EPOCH)
-                    .map(|(code, _)| code)
-            };
-            assert_eq!(code(View::Live), Some(live));
-            assert_eq!(code(View::Ready), Some(ready));
-            assert_eq!(code(View::Startup), Some(startup));
-            assert_eq!(code(View::Detailed), Some(ready));
-            assert_eq!(code(View::Summary), Some(200));
-            assert_eq!(code(View::Metrics), None);
+            let snapshot = snapshot(gate, state, weight);
+            assert_eq!(
+                (
+                    snapshot.is_ready(),
+                    snapshot.status(),
+                    snapshot.reason().as_deref()
+                ),
+                (ready, status, reason)
+            );
         }
     }
 
     #[test]
-    fn a_closed_gate_says_why() {
-        let document = snapshot(Gate::Closed("shutting down".to_owned()), true)
-            .render(View::Ready, SystemTime::UNIX_EPOCH)
-            .expect("a document")
-            .1;
-        assert_eq!(
-            document,
-            json!({"status": "unhealthy", "service": "shop", "checked_at": "1970-01-01T00:00:00Z", "message": "shutting down"})
-        );
+    fn a_gate_by_label_follows_the_word() {
+        let mut gentle = snapshot(Gate::Open, State::Fail, Weight::Critical);
+        let mut db = (*gentle.report.components[0]).clone();
+        db.status = Status::Degraded;
+        gentle.report = Arc::new(Report::new(vec![Arc::new(db)]));
+        assert!(!gentle.is_ready());
+        gentle.gate_by_label = true;
+        assert!(gentle.is_ready());
     }
 }

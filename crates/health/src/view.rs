@@ -4,10 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a path can be mapped to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum View {
     /// Seaworthy itself answers: 200 as long as the process runs, while it drains as well.
+    #[default]
     Live,
     /// Whether requests reach the app: 200 or 503.
     Ready,
@@ -19,4 +20,16 @@ pub enum View {
     Summary,
     /// Prometheus metrics.
     Metrics,
+}
+
+impl View {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Live,
+        Self::Ready,
+        Self::Startup,
+        Self::Detailed,
+        Self::Summary,
+        Self::Metrics,
+    ];
 }
