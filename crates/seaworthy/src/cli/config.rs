@@ -154,10 +154,12 @@ fn show(
 ) -> Result<(), Failure> {
     let path = key.map(Path::from).unwrap_or_default();
     if !path.segments().is_empty() && !is_known::<Config>(&path) {
-        let meant = closest_setting::<Config>(&path)
-            .map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
+        let meant = closest_setting::<Config>(&path).map_or_else(
+            || ";".to_owned(),
+            |meant| format!("; did you mean `{meant}`?"),
+        );
         return Err(Failure::usage(format!(
-            "there is no setting `{path}`{meant}; `seaworthy config show` prints them all"
+            "there is no setting `{path}`{meant} `seaworthy config show` prints them all"
         )));
     }
     if hash {
