@@ -9,6 +9,7 @@ pub mod address;
 pub mod backoff;
 pub mod budget;
 pub mod catalogue;
+pub mod dsn;
 pub mod event;
 pub mod exchange;
 pub mod health;

@@ -12,6 +12,7 @@ mod clock;
 mod entry;
 mod health;
 mod outcome;
+pub mod probe;
 mod render;
 mod report;
 mod runner;

@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod endpoints;
+pub mod health;
 pub mod limits;
 pub mod listen;
 pub mod observe;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use app::App;
 pub use endpoints::Endpoint;
+pub use health::Health;
 pub use limits::Limits;
 pub use listen::Listen;
 pub use observe::{Errors, Metrics, Traces};
@@ -53,6 +55,8 @@ pub struct Config {
     pub app: App,
     /// How the service stops.
     pub shutdown: Shutdown,
+    /// Health: what the service depends on, and what follows when it fails.
+    pub health: Health,
     /// Paths of your own for views, beside `/health/live`, `/health/ready` and `/health/startup`. Layers merge by path.
     #[schemars(extend("x-merge" = "path"))]
     pub endpoints: Vec<Endpoint>,
@@ -88,6 +92,7 @@ impl Default for Config {
             listen: Listen::default(),
             app: App::default(),
             shutdown: Shutdown::default(),
+            health: Health::default(),
             endpoints: Vec::new(),
             routes: Vec::new(),
             limits: Limits::default(),
@@ -119,6 +124,7 @@ impl Validate for Config {
         restart::validate(&self.app.restart, findings);
         shutdown::validate(&self.shutdown, findings);
         endpoints::validate(self, findings);
+        health::validate(self, findings);
         limits::validate(&self.limits, findings);
         routes::validate(&self.routes, &self.limits, findings);
         let own = self

@@ -1,0 +1,99 @@
+//! Checks of real things, one file for each kind.
+//!
+//! A probe is what the configuration says ([`Probe`], with its options, defaults and limits) and becomes a [`Check`]. All of
+//! them look and never change anything, keep at most one connection, and say what is wrong in one sentence without secrets:
+//! what a driver or the other side sent is never shown raw.
+
+pub mod tcp;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use crate::Check;
+
+/// The options of a kind of check.
+pub trait Probe: DeserializeOwned + JsonSchema {
+    /// The word for the kind.
+    const KIND: &'static str;
+
+    /// Finds what the types cannot say. Opens nothing.
+    fn faults(&self, around: &Around, faults: &mut Vec<Fault>);
+
+    /// The check.
+    fn check(&self, around: &Around) -> Arc<dyn Check>;
+}
+
+/// What probes know of the process around them.
+#[derive(Clone, Debug, Default)]
+pub struct Around {
+    /// Where Seaworthy itself is administered; no check may go there.
+    pub own: Vec<SocketAddr>,
+}
+
+/// Something wrong with an option.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The option.
+    pub option: &'static str,
+    /// What is wrong with it.
+    pub message: String,
+    /// How to mend it.
+    pub help: String,
+}
+
+impl Fault {
+    /// A fault of `option`.
+    pub fn new(option: &'static str, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self {
+            option,
+            message: message.into(),
+            help: help.into(),
+        }
+    }
+}
+
+/// What is wrong with a URL that a check goes to: its scheme, or whom it leads to.
+pub(crate) fn judge_url(
+    option: &'static str,
+    url: &seaworthy_core::dsn::Dsn,
+    schemes: &[&str],
+    around: &Around,
+    faults: &mut Vec<Fault>,
+) {
+    if !schemes.contains(&url.scheme()) {
+        let message = format!("`{}` is no scheme for this kind of check", url.scheme());
+        faults.push(Fault::new(
+            option,
+            message,
+            format!("write `{}://…`", schemes[0]),
+        ));
+    }
+    if let Some(why) = url.forbidden(&around.own) {
+        faults.push(Fault::new(
+            option,
+            why,
+            "name the address of the dependency",
+        ));
+    }
+}
+
+/// The outcome of a connection that did not come about.
+pub(crate) fn unreachable(error: &std::io::Error) -> crate::Outcome {
+    use std::io::ErrorKind;
+    crate::Outcome::unhealthy(match error.kind() {
+        ErrorKind::ConnectionRefused => "nothing listens there (connection refused)".to_owned(),
+        ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe => {
+            "it ended the connection".to_owned()
+        }
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
+            "there is no way to its network".to_owned()
+        }
+        ErrorKind::TimedOut => "it did not answer".to_owned(),
+        // Resolving a name has no kind of its own.
+        _ if error.raw_os_error().is_none() => "its name could not be resolved".to_owned(),
+        kind => format!("the connection failed ({kind})"),
+    })
+}

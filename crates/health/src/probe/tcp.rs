@@ -1,0 +1,56 @@
+//! Whether something accepts connections.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use seaworthy_core::dsn::Dsn;
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpStream;
+
+use super::{Around, Fault, Probe};
+use crate::{Check, Outcome, Running};
+
+/// Connects and closes. It says that something listens there, not that it works.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Tcp {
+    /// The host and port, such as `db:5432`.
+    #[serde(alias = "addr")]
+    pub address: String,
+}
+
+impl Probe for Tcp {
+    const KIND: &'static str = "tcp";
+
+    fn faults(&self, around: &Around, faults: &mut Vec<Fault>) {
+        match format!("tcp://{}", self.address).parse::<Dsn>() {
+            Ok(url) if url.port_or(0) != 0 => {
+                super::judge_url("address", &url, &["tcp"], around, faults);
+            }
+            _ => {
+                let message = format!("`{}` is not a host and a port", self.address);
+                faults.push(Fault::new("address", message, "write it as `db:5432`"));
+            }
+        }
+    }
+
+    fn check(&self, _: &Around) -> Arc<dyn Check> {
+        Arc::new(Connects(self.address.clone()))
+    }
+}
+
+struct Connects(String);
+
+impl Check for Connects {
+    fn kind(&self) -> &'static str {
+        Tcp::KIND
+    }
+
+    fn run(&self) -> Running<'_> {
+        Box::pin(async {
+            match TcpStream::connect(&self.0).await {
+                Ok(_) => Outcome::healthy("it accepts connections"),
+                Err(error) => super::unreachable(&error),
+            }
+        })
+    }
+}

@@ -1,0 +1,267 @@
+//! The section `health`: what is checked, how often, and what follows.
+
+use std::net::SocketAddr;
+
+use schemars::JsonSchema;
+use seaworthy_config::Findings;
+use seaworthy_core::address::Address;
+use seaworthy_core::health::{Status, Steadiness, Weight, Words};
+use seaworthy_core::quantity::Duration;
+use seaworthy_health::probe::{self, Around, Fault, Probe};
+use seaworthy_health::{Case, Policy, Spec};
+use serde::{Deserialize, Serialize};
+
+use super::Config;
+use super::listen::Admin;
+
+/// Health: the checks of what the service depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Health {
+    /// What is checked. Layers merge by `name`.
+    #[schemars(extend("x-merge" = "name"))]
+    pub checks: Vec<Check>,
+    /// How often a check runs unless it says otherwise. Default `5s`.
+    pub interval: Duration,
+    /// How long a check may take unless it says otherwise. Default `2s`.
+    pub timeout: Duration,
+    /// How soon a check runs again after a result that is worse than what is shown. Default `1500ms`.
+    pub recheck: Duration,
+    /// How status words are written in answers. Default `lower`.
+    pub case: Case,
+    /// What readiness follows. Default `state`.
+    pub gate: GateBy,
+    /// What makes the app count as broken.
+    pub live: Live,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        let policy = Policy::default();
+        Self {
+            checks: Vec::new(),
+            interval: policy.interval.into(),
+            timeout: policy.timeout.into(),
+            recheck: policy.recheck.into(),
+            case: Case::Lower,
+            gate: GateBy::State,
+            live: Live::default(),
+        }
+    }
+}
+
+/// What readiness follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GateBy {
+    /// What was found: a critical check that fails closes the gate, however it is worded.
+    #[default]
+    State,
+    /// The word: only `unhealthy` closes the gate.
+    Label,
+}
+
+/// What makes the app count as broken. Dependencies have no place here: restarting the app mends none of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Live {
+    /// An app that has answered no request for this long, although requests waited all the while and everything that it depends
+    /// on works, is started again. Default: never.
+    pub stall_after: Option<Duration>,
+    /// Whether a stalled app makes the liveness view answer 503 as well. Default `false`.
+    pub upstream: bool,
+}
+
+/// One check: when it runs, what it means, and the options of its kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Check {
+    /// Whether something accepts connections.
+    Tcp(Of<probe::tcp::Tcp>),
+}
+
+/// What all checks have, and what this kind has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Of<P> {
+    /// What all checks have.
+    #[serde(flatten)]
+    pub common: Common,
+    /// What this kind has.
+    #[serde(flatten)]
+    pub probe: P,
+}
+
+/// What all checks have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Common {
+    /// The name under which it is shown.
+    #[serde(default)]
+    pub name: String,
+    /// Whether the service is of no use without it: a failure turns readiness to 503. Default `true`.
+    #[serde(default = "yes", alias = "required")]
+    pub critical: bool,
+    /// Whether all replicas share it, so that a failure degrades instead of emptying the whole fleet. Default `false`.
+    #[serde(default)]
+    pub shared: bool,
+    /// How often it runs. Default: `health.interval`.
+    #[serde(default)]
+    pub interval: Option<Duration>,
+    /// How long it may take. Default: `health.timeout`.
+    #[serde(default)]
+    pub timeout: Option<Duration>,
+    /// A success that took longer is `degraded`. Default: never.
+    #[serde(default)]
+    pub degraded_after: Option<Duration>,
+    /// How long to wait before the first run. Default: not at all.
+    #[serde(default)]
+    pub initial_delay: Option<Duration>,
+    /// Successes in a row that it takes to be well again. Default `1`.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub rise: u32,
+    /// Failures in a row that it takes to be down. Default `2`.
+    #[serde(default = "two")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub fall: u32,
+    /// The word for a failure; it changes nothing about readiness. Default: `unhealthy` when critical, else `degraded`.
+    #[serde(default)]
+    pub on_error: Option<Status>,
+    /// The word for no answer in time. Default: that for a failure.
+    #[serde(default)]
+    pub on_timeout: Option<Status>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn one() -> u32 {
+    1
+}
+
+const fn two() -> u32 {
+    2
+}
+
+/// Does the same with whichever kind of check it is.
+macro_rules! each {
+    ($check:expr, $of:ident => $act:expr) => {
+        match $check {
+            Check::Tcp($of) => $act,
+        }
+    };
+}
+
+impl Check {
+    /// What all checks have.
+    #[must_use]
+    pub fn common(&self) -> &Common {
+        each!(self, of => &of.common)
+    }
+
+    /// What the types cannot say about its options.
+    #[must_use]
+    pub fn faults(&self, around: &Around) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        each!(self, of => of.probe.faults(around, &mut faults));
+        faults
+    }
+
+    /// The check that it describes.
+    #[must_use]
+    pub fn spec(&self, health: &Health, around: &Around) -> Spec {
+        let common = self.common();
+        let weight = match (common.critical, common.shared) {
+            (true, false) => Weight::Critical,
+            (true, true) => Weight::Shared,
+            (false, _) => Weight::Optional,
+        };
+        let policy = Policy {
+            weight,
+            words: Words {
+                on_error: common.on_error,
+                on_timeout: common.on_timeout,
+            },
+            interval: common.interval.unwrap_or(health.interval).get(),
+            timeout: common.timeout.unwrap_or(health.timeout).get(),
+            recheck: health.recheck.get(),
+            steadiness: Steadiness {
+                rise: common.rise,
+                fall: common.fall,
+            },
+            initial_delay: common.initial_delay.map(Duration::get).unwrap_or_default(),
+            degraded_after: common.degraded_after.map(Duration::get),
+        };
+        Spec {
+            name: common.name.clone(),
+            check: each!(self, of => of.probe.check(around)),
+            policy,
+        }
+    }
+}
+
+impl Config {
+    /// What checks have to know of this process.
+    #[must_use]
+    pub fn around(&self) -> Around {
+        let own: Option<SocketAddr> = match &self.listen.admin {
+            Admin::At(Address::Tcp(admin)) => Some(*admin),
+            _ => None,
+        };
+        Around {
+            own: own.into_iter().collect(),
+        }
+    }
+}
+
+pub(super) fn validate(config: &Config, findings: &mut Findings) {
+    let around = config.around();
+    let checks = &config.health.checks;
+    for (index, check) in checks.iter().enumerate() {
+        let at = |option: &str| format!("health.checks[{index}].{option}");
+        let common = check.common();
+        if common.name.is_empty() {
+            findings
+                .error(format!("health.checks[{index}]"), "the check has no name")
+                .help("add `name`, such as `name: database`");
+        }
+        if checks[..index]
+            .iter()
+            .any(|other| other.common().name == common.name)
+        {
+            findings
+                .error(
+                    at("name"),
+                    format!("there are two checks called `{}`", common.name),
+                )
+                .help("give each its own name");
+        }
+        for fault in check.faults(&around) {
+            findings
+                .error(at(fault.option), fault.message)
+                .help(fault.help);
+        }
+        validate_times(config, index, common, findings);
+    }
+}
+
+fn validate_times(config: &Config, index: usize, common: &Common, findings: &mut Findings) {
+    let interval = common.interval.unwrap_or(config.health.interval).get();
+    if interval < Policy::SHORTEST_INTERVAL {
+        findings
+            .error(
+                format!("health.checks[{index}].interval"),
+                "a check runs at most every 100ms",
+            )
+            .help("write `100ms` or more");
+    }
+    let timeout = common.timeout.unwrap_or(config.health.timeout).get();
+    if timeout.is_zero() {
+        findings
+            .error(
+                format!("health.checks[{index}].timeout"),
+                "no time at all is not enough",
+            )
+            .help("write a time such as `2s`");
+    }
+}
