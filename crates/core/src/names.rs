@@ -105,6 +105,20 @@ pub mod metric {
         kind: Kind::Counter,
         labels: &[],
     };
+    /// What each check says.
+    pub static COMPONENT_UP: Metric = Metric {
+        name: "seaworthy_component_up",
+        help: "What the check of a component says: 1 healthy, 0.5 degraded, 0 unhealthy.",
+        kind: Kind::Gauge,
+        labels: &["component"],
+    };
+    /// How long the last look at each component took.
+    pub static COMPONENT_CHECK_SECONDS: Metric = Metric {
+        name: "seaworthy_component_check_seconds",
+        help: "How long the last check of a component took.",
+        kind: Kind::Gauge,
+        labels: &["component"],
+    };
     /// Copies of the app that are ready.
     pub static CHILDREN_READY: Metric = Metric {
         name: "seaworthy_children_ready",
@@ -193,6 +207,8 @@ pub mod metric {
         &ERRORS,
         &SERIES_DROPPED,
         &CHILD_RESTARTS,
+        &COMPONENT_UP,
+        &COMPONENT_CHECK_SECONDS,
         &CHILDREN_READY,
         &LIFECYCLE_STATE,
         &BUILD_INFO,
@@ -251,6 +267,10 @@ pub mod event {
     pub const APP_NEVER_LISTENED: &str = "app.never_listened";
     /// The process of an instance was stopped without having ended (SIGSTOP).
     pub const APP_SUSPENDED: &str = "app.suspended";
+    /// A component is shown with another word than before.
+    pub const CHECK_CHANGED: &str = "check.changed";
+    /// Somebody set what a check shows, or that has ended.
+    pub const CHECK_OPERATED: &str = "check.operated";
     /// A suspended instance goes on.
     pub const APP_RESUMED: &str = "app.resumed";
     /// The app died too often.

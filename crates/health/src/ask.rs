@@ -61,6 +61,8 @@ pub struct Ask<'a> {
     pub detailed: bool,
     /// The media type `application/health+json` is wanted instead of the format.
     pub draft: bool,
+    /// Strangers see the answer: it has words and codes, and nothing of what the service depends on.
+    pub outside: bool,
     /// Which components.
     pub only: Only,
     /// Only the component of this name.
@@ -79,6 +81,9 @@ impl<'a> Ask<'a> {
     /// The same with what a query asks for: `detailed=true`, `only=required|critical|optional`, `component=NAME`.
     #[must_use]
     pub fn query(mut self, query: Option<&'a str>) -> Self {
+        if self.outside {
+            return self;
+        }
         for pair in query.unwrap_or_default().split('&') {
             match pair.split_once('=') {
                 Some(("detailed", value)) => self.detailed = value == "true" || value == "1",
@@ -102,12 +107,13 @@ impl<'a> Ask<'a> {
             (usize::from(self.case == Case::Upper), 2),
             (usize::from(self.detailed), 2),
             (usize::from(self.draft), 2),
+            (usize::from(self.outside), 2),
         ];
         Some(bits.iter().fold(0, |place, (at, of)| place * of + at))
     }
 
     /// How many places there are.
-    pub(crate) const PLACES: usize = View::ALL.len() * Format::ALL.len() * 8;
+    pub(crate) const PLACES: usize = View::ALL.len() * Format::ALL.len() * 16;
 }
 
 #[cfg(test)]
@@ -120,7 +126,7 @@ mod tests {
         let mut places = HashSet::new();
         for view in View::ALL {
             for format in Format::ALL {
-                for bits in 0..8 {
+                for bits in 0..16 {
                     let case = if bits & 1 == 0 {
                         Case::Lower
                     } else {
@@ -133,6 +139,7 @@ mod tests {
                         case,
                         detailed,
                         draft,
+                        outside: bits & 8 != 0,
                         ..Ask::default()
                     };
                     let place = ask.place().expect("a place");

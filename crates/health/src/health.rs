@@ -277,7 +277,9 @@ impl Inner {
     }
 
     fn tell_status(&self, before: &Component, now: &Arc<Component>) {
-        if before.status != now.status {
+        // A first result that is bad is news as well, although nothing better was shown before.
+        let first = before.checked_at.is_none() && now.checked_at.is_some();
+        if before.status != now.status || (first && now.status != Status::Healthy) {
             let (from, now) = (before.status, now.clone());
             self.tell(&Change::Status { from, now });
         }

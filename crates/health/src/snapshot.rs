@@ -84,10 +84,18 @@ impl Snapshot {
         }
     }
 
+    /// Why the app takes no requests.
+    pub fn own_reason(&self) -> Option<&str> {
+        match &self.gate {
+            Gate::Open => None,
+            Gate::Closed(reason) => Some(reason),
+        }
+    }
+
     /// Why readiness does not pass, or what is not as it should be.
     pub fn reason(&self) -> Option<String> {
-        if let Gate::Closed(reason) = &self.gate {
-            return Some(reason.clone());
+        if let Some(reason) = self.own_reason() {
+            return Some(reason.to_owned());
         }
         let said =
             |component: &Arc<Component>| format!("{}: {}", component.name, component.message);

@@ -12,7 +12,7 @@ use seaworthy_core::identity::TrustedProxies;
 use seaworthy_core::names::metric;
 use seaworthy_core::quantity::Bound;
 use seaworthy_core::route::RouteTable;
-use seaworthy_health::{Board, View};
+use seaworthy_health::{Ask, Board, View};
 use seaworthy_http::drain::Drain;
 use seaworthy_http::edge::{Edge, Limits};
 use seaworthy_http::identify;
@@ -24,7 +24,7 @@ use seaworthy_telemetry::metrics::Registry;
 
 use crate::config::endpoints::{Allow, Listener, Mode};
 use crate::config::observe::ErrorFormat;
-use crate::config::{Config, Endpoint, Route, endpoints};
+use crate::config::{Config, Endpoint, Route};
 use crate::views::{Entry, Mode as Answers, Table};
 
 /// Seconds that stand for "no limit" where a clock is needed all the same: a day.
@@ -224,7 +224,7 @@ fn views(config: &Config, listener: Listener) -> Vec<Entry> {
         .endpoints
         .iter()
         .filter(|endpoint| endpoint.listen == listener && endpoint.mode() != Mode::Pass)
-        .map(entry)
+        .map(|endpoint| entry(config, endpoint))
         .collect();
     let mut canonical = vec![
         ("/health/live", View::Live),
@@ -252,9 +252,14 @@ fn views(config: &Config, listener: Listener) -> Vec<Entry> {
             } else {
                 Answers::Own
             };
+            let ask = Ask {
+                case: config.health.case,
+                outside: listener == Listener::Public,
+                ..Ask::view(view)
+            };
             entries.push(Entry {
                 path: path.to_owned(),
-                view,
+                ask,
                 loopback_only: false,
                 answers,
             });
@@ -263,16 +268,14 @@ fn views(config: &Config, listener: Listener) -> Vec<Entry> {
     entries
 }
 
-fn entry(endpoint: &Endpoint) -> Entry {
+fn entry(config: &Config, endpoint: &Endpoint) -> Entry {
     Entry {
         path: endpoint.path.clone(),
-        view: match endpoint.view {
-            endpoints::View::Live => View::Live,
-            endpoints::View::Ready => View::Ready,
-            endpoints::View::Startup => View::Startup,
-            endpoints::View::Detailed => View::Detailed,
-            endpoints::View::Summary => View::Summary,
-            endpoints::View::Metrics => View::Metrics,
+        ask: Ask {
+            format: endpoint.format,
+            case: config.health.case,
+            outside: !endpoint.detail(),
+            ..Ask::view(endpoint.view)
         },
         loopback_only: endpoint.allow.contains(&Allow::Loopback),
         answers: if endpoint.mode() == Mode::Merge {

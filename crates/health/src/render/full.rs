@@ -30,7 +30,11 @@ pub(super) fn document(scene: &Scene<'_>) -> Value {
     }
     if scene.shows_components() {
         let app = scene.ask.component.is_none().then(|| app(scene));
-        let checks = scene.components().map(|one| component(scene, one));
+        let checks = scene.components().map(|one| {
+            let mut document = one.document();
+            document["status"] = scene.word(one.status);
+            document
+        });
         document["components"] = app.into_iter().chain(checks).collect();
     }
     document
@@ -52,11 +56,18 @@ fn app(scene: &Scene<'_>) -> Value {
     })
 }
 
-pub(super) fn component(scene: &Scene<'_>, one: &Component) -> Value {
+impl Component {
+    /// Everything that is known of it, as JSON.
+    pub fn document(&self) -> Value {
+        document_of(self)
+    }
+}
+
+fn document_of(one: &Component) -> Value {
     let mut document = json!({
         "name": one.name,
         "kind": one.kind,
-        "status": scene.word(one.status),
+        "status": one.status.word(),
         "message": one.message,
         "critical": one.weight == Weight::Critical,
         "duration_ms": milliseconds(one),

@@ -98,6 +98,7 @@ impl Scene<'_> {
             },
             View::Startup if self.snapshot.started => None,
             View::Startup => Some("the app has not been ready yet".to_owned()),
+            _ if self.ask.outside => self.snapshot.own_reason().map(str::to_owned),
             _ => self.snapshot.reason(),
         }
     }
@@ -114,10 +115,12 @@ impl Scene<'_> {
     /// The components that were asked for.
     fn components(&self) -> impl Iterator<Item = &Arc<Component>> {
         let wanted = self.ask.component;
-        self.snapshot
-            .report
-            .components
-            .iter()
+        let all = if self.ask.outside {
+            &[]
+        } else {
+            self.snapshot.report.components.as_slice()
+        };
+        all.iter()
             .filter(move |one| wanted.is_none_or(|wanted| one.name == wanted))
             .filter(|one| self.ask.only.takes(one))
     }

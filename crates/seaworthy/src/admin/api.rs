@@ -11,7 +11,7 @@ use seaworthy_http::views::Views;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use super::{Admin, Request, guard};
+use super::{Admin, Request, checks, guard};
 use crate::instance::Status;
 use crate::instance::client::{self, Question};
 use crate::views::{PATIENCE, Part};
@@ -22,6 +22,7 @@ pub fn router(admin: Admin, over_tcp: bool) -> Router {
         .route("/-/status", get(status))
         .route("/-/stop", post(stop))
         .route("/-/prestop", get(state).post(prestop))
+        .merge(checks::routes())
         .fallback(views)
         .layer(middleware::from_fn_with_state(
             admin.clone(),
@@ -61,12 +62,12 @@ async fn prestop(State(admin): State<Admin>) -> Response {
 
 async fn views(State(admin): State<Admin>, request: HttpRequest) -> Response {
     let merged = admin.views.merged(request.method(), request.uri().path());
-    let answer = match merged.map(|entry| entry.view) {
-        Some(view) => {
+    let answer = match merged.map(|entry| entry.ask.query(request.uri().query())) {
+        Some(ask) => {
             let accept = request.headers().get(header::ACCEPT);
             let accept = accept.and_then(|accept| accept.to_str().ok());
             let part = part_of_app(&admin, request.uri().path(), accept).await;
-            Some(admin.views.merge(view, accept, part))
+            Some(admin.views.merge(ask, accept, part))
         }
         None => admin.views.answer(&request),
     };

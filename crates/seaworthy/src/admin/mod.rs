@@ -4,6 +4,7 @@
 //! by name as well, or a web page could make a visitor's browser send them (DNS rebinding).
 
 mod api;
+mod checks;
 mod guard;
 
 use std::io;
@@ -19,6 +20,7 @@ use crate::instance::Status;
 use crate::views::Table;
 
 pub use api::router;
+pub use checks::Checks;
 
 /// What the API asks of the one who runs the service.
 #[derive(Debug)]
@@ -44,6 +46,8 @@ pub struct Admin {
     pub requests: mpsc::Sender<Request>,
     /// The app, for views that carry its part.
     pub roster: seaworthy_http::upstream::Roster,
+    /// What the service depends on.
+    pub checks: Checks,
 }
 
 impl std::fmt::Debug for Admin {

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use seaworthy_config::Findings;
+use seaworthy_health::{Format, View};
 use serde::{Deserialize, Serialize};
 
 use super::Config;
@@ -27,6 +28,10 @@ pub struct Endpoint {
     /// The listener it is on. Default `public`.
     #[serde(default)]
     pub listen: Listener,
+    /// Whether the answer may tell what the service depends on. Default: `true` on the admin listener, for views that exist for it,
+    /// and for shapes other than `full`; else `false`.
+    #[serde(default)]
+    pub detail: Option<bool>,
     /// Who may see it; anyone else gets 404. Default: everyone.
     #[serde(default)]
     pub allow: Vec<Allow>,
@@ -45,31 +50,14 @@ impl Endpoint {
     }
 }
 
-/// What an endpoint shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum View {
-    /// Whether the process is alive.
-    Live,
-    /// Whether it can take requests.
-    Ready,
-    /// Whether it has started.
-    Startup,
-    /// Everything that is known about its health.
-    Detailed,
-    /// The same in a few numbers.
-    Summary,
-    /// Metrics as Prometheus reads them.
-    Metrics,
-}
-
-/// The shape of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Format {
-    /// The product's own.
-    #[default]
-    Full,
+impl Endpoint {
+    /// Whether the answer may tell what the service depends on.
+    #[must_use]
+    pub fn detail(&self) -> bool {
+        let probe = matches!(self.view, View::Live | View::Ready | View::Startup);
+        self.detail
+            .unwrap_or(self.listen == Listener::Admin || !probe || self.format != Format::Full)
+    }
 }
 
 /// Who answers.

@@ -82,6 +82,7 @@ pub enum Check {
 
 /// What all checks have, and what this kind has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub struct Of<P> {
     /// What all checks have.
     #[serde(flatten)]

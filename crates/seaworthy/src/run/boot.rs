@@ -10,6 +10,7 @@ use seaworthy_core::address::Address;
 use seaworthy_core::budget::Budget;
 use seaworthy_core::names::{event, metric};
 use seaworthy_core::route::RouteTable;
+use seaworthy_health::Health;
 use seaworthy_http::upstream::Roster;
 use seaworthy_lifecycle::journal::Journal;
 use seaworthy_lifecycle::reap::Reaper;
@@ -27,8 +28,8 @@ use super::face::Face;
 use super::last_word::LastWord;
 use super::plane::Plane;
 use super::shutdown::{Service, hooks};
-use super::{budget, state_dir};
-use crate::admin::{self, Admin};
+use super::{budget, checks, state_dir};
+use crate::admin::{self, Admin, Checks};
 use crate::components::{Components, State};
 use crate::config::listen::{Admin as AdminAddress, Bind};
 use crate::config::{Config, Options};
@@ -203,8 +204,9 @@ impl Parts {
     ) -> anyhow::Result<Control> {
         let plane = self.plane.take().expect("started before");
         let (requests, incoming) = mpsc::channel(16);
+        let health = checks::start(&self.config, self.face.clone(), self.registry.clone());
         let instance = self
-            .admin(&plane, requests, &budget, &folder, admin_is_set)
+            .admin(&plane, requests, &health, &budget, &folder, admin_is_set)
             .await?;
         let reaper = Reaper::start(true).context("cannot watch child processes")?;
         let journal = Journal::new();
@@ -262,6 +264,7 @@ impl Parts {
         &self,
         plane: &Plane,
         requests: mpsc::Sender<admin::Request>,
+        health: &Health,
         budget: &Budget,
         folder: &Path,
         admin_is_set: bool,
@@ -287,6 +290,11 @@ impl Parts {
                 status: self.status(budget),
                 requests,
                 roster: self.face.roster().clone(),
+                checks: Checks {
+                    health: health.clone(),
+                    settings: Arc::new(self.config.health.clone()),
+                    around: Arc::new(self.config.around()),
+                },
             };
             tokio::spawn(listener.serve(admin));
         }
@@ -312,7 +320,7 @@ impl Parts {
             let snapshot = face.board().snapshot();
             Status {
                 state: snapshot.state.to_owned(),
-                verdict: snapshot.word().to_owned(),
+                verdict: snapshot.status().word().to_owned(),
                 pid: std::process::id(),
                 uptime_s: began.elapsed().as_secs(),
                 app: status::App {

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use seaworthy_core::lifecycle::Phase;
 use seaworthy_core::names::{event, metric};
-use seaworthy_health::{Board, Gate, Snapshot};
+use seaworthy_health::{Board, Report, Snapshot};
 use seaworthy_http::upstream::Roster;
 use seaworthy_lifecycle::supervise::State;
 use seaworthy_lifecycle::suspended::is_suspended;
 use seaworthy_telemetry::metrics::{Gauge, Histogram, Registry, States};
+use serde_json::Value;
 use tokio::sync::watch;
 
 use super::standing::{document, gate, generation, is_ready, processes, roll, word};
@@ -53,16 +54,11 @@ impl Face {
         registry: &Registry,
         began: Instant,
     ) -> Self {
-        let board = Board::new(Snapshot {
-            service: service.name.clone(),
-            version: service.version.clone(),
-            state: Phase::Starting.word(),
-            gate: Gate::Closed("starting".to_owned()),
-            started: false,
-            started_at: SystemTime::now(),
-            startup_ms: None,
-            instances: Vec::new(),
-        });
+        let board = Board::new(Snapshot::new(
+            service.name.clone(),
+            service.version.clone(),
+            SystemTime::now(),
+        ));
         let phases = registry.states(&metric::LIFECYCLE_STATE, &Phase::ALL.map(Phase::word));
         phases.set(Phase::Starting.word());
         let facts = Facts {
@@ -179,10 +175,7 @@ impl Face {
             let took = facts.began.elapsed();
             facts.startup.observe(took.as_secs_f64());
             let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-            self.board.update(|snapshot| {
-                snapshot.started = true;
-                snapshot.startup_ms = Some(ms);
-            });
+            self.board.update(|snapshot| snapshot.startup_ms = Some(ms));
             tracing::info!(
                 event = event::STARTUP_PHASE,
                 phase = "complete",
@@ -200,19 +193,36 @@ impl Face {
             &facts.suspended,
             self.roster.is_supervised(),
         );
-        if !facts.phase.is_shutting_down() {
-            tell(&self.board.snapshot().gate, &gate);
-        }
-        let instances = facts
+        let instances: Vec<Value> = facts
             .instances
             .iter()
             .map(|state| document(state, &facts.suspended))
             .collect();
-        self.board.update(|snapshot| {
+        self.show(facts, |snapshot| {
             snapshot.state = facts.phase.word();
-            snapshot.gate = gate;
-            snapshot.instances = instances;
+            snapshot.gate = gate.clone();
+            snapshot.instances.clone_from(&instances);
         });
+    }
+
+    /// Takes in what the checks say.
+    pub(super) fn report(&self, report: &Arc<Report>) {
+        let facts = self.facts();
+        self.show(&facts, |snapshot| snapshot.report = report.clone());
+    }
+
+    /// Hangs out a changed snapshot, and says when probes are answered otherwise from then on. What a shutdown does to them has
+    /// events of its own.
+    fn show(&self, facts: &Facts, change: impl Fn(&mut Snapshot)) {
+        let before = self.board.snapshot();
+        self.board.update(|snapshot| {
+            change(snapshot);
+            snapshot.started |= snapshot.is_ready();
+        });
+        let now = self.board.snapshot();
+        if !facts.phase.is_shutting_down() && before.is_ready() != now.is_ready() {
+            tell(&now);
+        }
     }
 
     /// The instances for `status`.
@@ -236,19 +246,15 @@ impl Face {
     }
 }
 
-/// Says that probes are answered otherwise from now on. What a shutdown does to them has events of its own.
-fn tell(before: &Gate, now: &Gate) {
-    match (before, now) {
-        (Gate::Closed(_), Gate::Open) => {
-            tracing::info!(event = event::SERVICE_READY, "the service is ready");
-        }
-        (Gate::Open, Gate::Closed(reason)) => {
-            tracing::warn!(
-                event = event::SERVICE_NOT_READY,
-                reason,
-                "the service is not ready: {reason}"
-            );
-        }
-        _ => {}
+fn tell(now: &Snapshot) {
+    if now.is_ready() {
+        tracing::info!(event = event::SERVICE_READY, "the service is ready");
+    } else {
+        let reason = now.reason().unwrap_or_default();
+        tracing::warn!(
+            event = event::SERVICE_NOT_READY,
+            reason,
+            "the service is not ready: {reason}"
+        );
     }
 }

@@ -7,6 +7,7 @@ mod announce;
 mod app;
 mod boot;
 mod budget;
+mod checks;
 mod control;
 mod face;
 mod last_word;

@@ -71,8 +71,8 @@ where
         let merged = self
             .table
             .merged(request.method(), request.uri().path())
-            .map(|entry| entry.view);
-        let Some(view) = merged else {
+            .map(|entry| entry.ask);
+        let Some(ask) = merged else {
             let future = self.inner.call(request);
             return ResponseFuture {
                 state: State::App { future },
@@ -81,13 +81,14 @@ where
         // A compressed part could not be worked in.
         request.headers_mut().remove(header::ACCEPT_ENCODING);
         let accept = accept(request.headers()).map(str::to_owned);
+        let query = request.uri().query().map(str::to_owned);
         let future = self.inner.call(request);
         let table = self.table.clone();
         let future = Box::pin(async move {
             let part = tokio::time::timeout(PATIENCE, collect(future))
                 .await
                 .unwrap_or(None);
-            let mut answer = table.merge(view, accept.as_deref(), part);
+            let mut answer = table.merge(ask.query(query.as_deref()), accept.as_deref(), part);
             answer.extensions_mut().insert(Viewed);
             answer.map(R::from)
         });

@@ -4,12 +4,13 @@ mod merge;
 mod part;
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use seaworthy_core::catalogue;
-use seaworthy_health::{Board, View};
+use seaworthy_health::{Ask, Board, View};
 use seaworthy_http::error::Error;
 use seaworthy_http::exchange::Exchange;
 use seaworthy_http::rescue::Format;
@@ -24,8 +25,8 @@ pub use part::Part;
 pub struct Entry {
     /// The whole path, compared byte by byte.
     pub path: String,
-    /// What it shows.
-    pub view: View,
+    /// What it shows, and in which shape.
+    pub ask: Ask<'static>,
     /// Only a loopback peer that forwards for nobody sees it; others get the app's 404.
     pub loopback_only: bool,
     /// Whether the app's own answer is part of it.
@@ -76,16 +77,16 @@ impl Table {
     }
 
     /// The answer of a view.
-    pub fn show(&self, view: View, accept: Option<&str>) -> Response<Bytes> {
-        let Some(answer) = self.board.answer(view) else {
+    pub fn show(&self, mut ask: Ask<'_>, accept: Option<&str>) -> Response<Bytes> {
+        if ask.view == View::Metrics {
             return self.page(metrics::accepts_openmetrics(accept));
+        }
+        ask.draft = accept.is_some_and(|accept| accept.contains("application/health+json"));
+        let Some(answer) = self.board.answer(ask, SystemTime::now()) else {
+            return Format::Envelope.render(&Error::new(&catalogue::NOT_FOUND), None);
         };
         let code = StatusCode::from_u16(answer.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        respond(
-            code,
-            "application/json",
-            Bytes::copy_from_slice(answer.body.as_bytes()),
-        )
+        respond(code, answer.media_type, answer.body)
     }
 }
 
@@ -117,20 +118,8 @@ impl Views for Table {
             return None;
         }
         let accept = merge::accept(request.headers());
-        let view = match entry.view {
-            View::Ready if wants_detail(request) => View::Detailed,
-            other => other,
-        };
-        Some(self.show(view, accept))
+        Some(self.show(entry.ask.query(request.uri().query()), accept))
     }
-}
-
-/// `?detailed=true` on readiness asks for the components as well.
-fn wants_detail<B>(request: &Request<B>) -> bool {
-    request
-        .uri()
-        .query()
-        .is_some_and(|query| query.split('&').any(|pair| pair == "detailed=true"))
 }
 
 /// A peer on this machine that speaks for itself.

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, header};
 use seaworthy_core::names::event;
-use seaworthy_health::View;
+use seaworthy_health::{Ask, View};
 use seaworthy_telemetry::metrics;
 use serde_json::{Value, json};
 
@@ -41,9 +41,9 @@ impl Part {
 
 impl Table {
     /// The answer of a view with the app's part, for a client that sent this `Accept`.
-    pub fn merge(&self, view: View, accept: Option<&str>, part: Option<Part>) -> Response<Bytes> {
-        if view != View::Metrics {
-            let own = self.show(view, accept);
+    pub fn merge(&self, ask: Ask<'_>, accept: Option<&str>, part: Option<Part>) -> Response<Bytes> {
+        if ask.view != View::Metrics {
+            let own = self.show(ask, accept);
             return own.map(|own| merge_document(&own, part).unwrap_or(own));
         }
         let part = part.filter(|part| part.status == StatusCode::OK);

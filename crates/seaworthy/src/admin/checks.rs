@@ -1,0 +1,266 @@
+//! The checks of dependencies: seeing them, asking anew, and setting them by hand.
+//!
+//! What is set by hand is told as an event with its end, so that nobody wonders next week why a dead database is healthy.
+
+use std::sync::Arc;
+use std::time::Duration as Std;
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use seaworthy_core::catalogue;
+use seaworthy_core::health::Status;
+use seaworthy_core::names::event;
+use seaworthy_core::quantity::Duration;
+use seaworthy_health::probe::Around;
+use seaworthy_health::{Component, Health, NoSuchCheck, Only, Operated, Report};
+use seaworthy_http::error::Error;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Admin, guard};
+use crate::config::health::{Check, Health as Settings};
+
+/// What the API needs to see and to make checks.
+#[derive(Clone, Debug)]
+pub struct Checks {
+    /// The running checks.
+    pub health: Health,
+    /// The defaults for new ones.
+    pub settings: Arc<Settings>,
+    /// What new ones have to know.
+    pub around: Arc<Around>,
+}
+
+/// A question for all checks takes at most this long.
+const PATIENCE: Std = Std::from_secs(5);
+
+pub(super) fn routes() -> Router<Admin> {
+    Router::new()
+        .route("/-/checks", get(list))
+        .route("/-/checks/{name}", get(one).put(put).delete(remove))
+        .route("/-/checks/{name}/disable", post(disable))
+        .route("/-/checks/{name}/enable", post(enable))
+        .route("/-/checks/{name}/force", post(force))
+        .route("/-/checks/{name}/timeout", post(timeout))
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Asked {
+    fresh: Option<String>,
+    only: Option<String>,
+}
+
+impl Asked {
+    fn fresh(&self) -> bool {
+        self.fresh
+            .as_deref()
+            .is_some_and(|fresh| fresh != "0" && fresh != "false")
+    }
+
+    fn only(&self) -> Only {
+        match self.only.as_deref() {
+            Some("required" | "critical") => Only::Critical,
+            Some("optional") => Only::Optional,
+            _ => Only::All,
+        }
+    }
+}
+
+async fn list(State(admin): State<Admin>, Query(asked): Query<Asked>) -> Json<Value> {
+    let health = &admin.checks.health;
+    let only = asked.only();
+    let report = if asked.fresh() {
+        health.check_all(PATIENCE, only).await
+    } else {
+        let all = health.report();
+        let components = all.components.iter().filter(|one| only.takes(one));
+        Report::new(components.cloned().collect())
+    };
+    Json(json!({
+        "status": report.whole.status,
+        "ready": report.whole.open,
+        "checks": report.components.iter().map(|one| document(one)).collect::<Value>(),
+    }))
+}
+
+async fn one(
+    State(admin): State<Admin>,
+    Path(name): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Response {
+    let health = &admin.checks.health;
+    let component = if asked.fresh() {
+        health.check_component(&name).await.ok()
+    } else {
+        health.report().component(&name).cloned()
+    };
+    match component {
+        Some(component) => Json(document(&component)).into_response(),
+        None => unknown(&NoSuchCheck(name)),
+    }
+}
+
+async fn put(
+    State(admin): State<Admin>,
+    Path(name): Path<String>,
+    Json(mut asked): Json<Value>,
+) -> Response {
+    asked["name"] = name.as_str().into();
+    let check: Check = match serde_json::from_value(asked.clone()) {
+        Ok(check) => check,
+        Err(error) => return refuse(error.to_string()),
+    };
+    if let Some(key) = unknown_key(&asked, &check) {
+        return refuse(format!("there is no option `{key}` for this kind of check"));
+    }
+    let checks = &admin.checks;
+    if let Some(fault) = check.faults(&checks.around).first() {
+        return refuse(format!(
+            "{}: {}; {}",
+            fault.option, fault.message, fault.help
+        ));
+    }
+    checks
+        .health
+        .register(check.spec(&checks.settings, &checks.around));
+    audit(&name, "registered", None);
+    let shown = checks.health.check_component(&name).await;
+    match shown {
+        Ok(component) => (StatusCode::CREATED, Json(document(&component))).into_response(),
+        Err(error) => unknown(&error),
+    }
+}
+
+/// Deserializing forgives keys that mean nothing; writing back what was understood shows them.
+fn unknown_key(asked: &Value, check: &Check) -> Option<String> {
+    let understood = serde_json::to_value(check).ok()?;
+    let is_alias = |key: &str| matches!(key, "addr" | "required");
+    let mut keys = asked.as_object()?.keys();
+    keys.find(|key| understood.get(key.as_str()).is_none() && !is_alias(key))
+        .cloned()
+}
+
+async fn remove(State(admin): State<Admin>, Path(name): Path<String>) -> Response {
+    match admin.checks.health.remove(&name) {
+        Ok(()) => {
+            audit(&name, "removed", None);
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Err(error) => unknown(&error),
+    }
+}
+
+/// What is set by hand, and for how long.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Operation {
+    /// How long it holds; without it, until it is undone.
+    #[serde(rename = "for")]
+    time: Option<Duration>,
+    status: Option<Status>,
+    timeout: Option<Duration>,
+}
+
+impl Operation {
+    fn time(&self) -> Option<Std> {
+        self.time.map(Duration::get)
+    }
+}
+
+type Body = Option<Json<Operation>>;
+
+async fn disable(State(admin): State<Admin>, Path(name): Path<String>, body: Body) -> Response {
+    let time = body.unwrap_or_default().time();
+    operated(&admin, &name, "disabled", time, |health| {
+        health.disable(&name, time)
+    })
+}
+
+async fn enable(State(admin): State<Admin>, Path(name): Path<String>) -> Response {
+    operated(&admin, &name, "enabled", None, |health| {
+        health.enable(&name)
+    })
+}
+
+async fn force(
+    State(admin): State<Admin>,
+    Path(name): Path<String>,
+    Json(asked): Json<Operation>,
+) -> Response {
+    let Some(status) = asked.status else {
+        return refuse("`status` is missing: healthy, degraded or unhealthy");
+    };
+    let what = format!("forced to {}", status.word());
+    operated(&admin, &name, &what, asked.time(), |health| {
+        health.force(&name, status, asked.time())
+    })
+}
+
+async fn timeout(
+    State(admin): State<Admin>,
+    Path(name): Path<String>,
+    Json(asked): Json<Operation>,
+) -> Response {
+    if asked.timeout.is_some_and(Duration::is_zero) {
+        return refuse("`timeout` is no time at all: write one such as `2s`");
+    }
+    let what = asked.timeout.map_or_else(
+        || "given its own timeout again".to_owned(),
+        |timeout| format!("given a timeout of {timeout}"),
+    );
+    let timeout = asked.timeout.map(Duration::get);
+    operated(&admin, &name, &what, asked.time(), |health| {
+        health.set_timeout(&name, timeout, asked.time())
+    })
+}
+
+fn operated(
+    admin: &Admin,
+    name: &str,
+    what: &str,
+    time: Option<Std>,
+    act: impl FnOnce(&Health) -> Result<(), NoSuchCheck>,
+) -> Response {
+    let health = &admin.checks.health;
+    if let Err(error) = act(health) {
+        return unknown(&error);
+    }
+    audit(name, what, time);
+    match health.report().component(name) {
+        Some(component) => Json(document(component)).into_response(),
+        None => unknown(&NoSuchCheck(name.to_owned())),
+    }
+}
+
+fn audit(name: &str, what: &str, time: Option<Std>) {
+    let limit = time.map_or_else(String::new, |time| format!(" for {}", Duration::from(time)));
+    tracing::warn!(
+        event = event::CHECK_OPERATED,
+        check = name,
+        action = what,
+        seconds = time.map(|time| time.as_secs()),
+        "the check {name} was {what} by hand{limit}"
+    );
+}
+
+/// A component as the API shows it.
+fn document(one: &Component) -> Value {
+    let mut document = one.document();
+    let until = one.operated.and_then(Operated::until);
+    if let Some(until) = until {
+        let left = until.saturating_duration_since(std::time::Instant::now());
+        document["seconds_left"] = left.as_secs().into();
+    }
+    document
+}
+
+fn unknown(error: &NoSuchCheck) -> Response {
+    guard::refuse(Error::new(&catalogue::NOT_FOUND).with("reason", error.to_string()))
+}
+
+fn refuse(reason: impl Into<String>) -> Response {
+    guard::refuse(Error::new(&catalogue::MALFORMED_REQUEST).with("reason", reason.into()))
+}

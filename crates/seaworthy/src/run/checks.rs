@@ -1,0 +1,88 @@
+//! The checks of dependencies: built from the configuration, run in the background, told to everybody.
+//!
+//! Whatever changes is one event, and the gauges follow the same report that probes are answered from.
+
+use std::sync::Arc;
+
+use seaworthy_core::health::Status;
+use seaworthy_core::names::{event, metric};
+use seaworthy_health::{Change, Component, Health, Report};
+use seaworthy_telemetry::metrics::Registry;
+
+use super::face::Face;
+use crate::config::Config;
+
+/// Starts every check of `config`. From now on `face` shows what they find.
+pub(super) fn start(config: &Config, face: Face, registry: Arc<Registry>) -> Health {
+    let health = Health::new(tell);
+    let around = config.around();
+    for check in &config.health.checks {
+        health.register(check.spec(&config.health, &around));
+    }
+    let mut reports = health.subscribe();
+    face.report(&health.report());
+    tokio::spawn(async move {
+        loop {
+            let report = reports.borrow_and_update().clone();
+            measure(&report, &registry);
+            face.report(&report);
+            if reports.changed().await.is_err() {
+                return;
+            }
+        }
+    });
+    health
+}
+
+fn measure(report: &Report, registry: &Registry) {
+    for component in &report.components {
+        let labels = [component.name.as_str()];
+        let level = match component.status {
+            Status::Healthy => 1.0,
+            Status::Degraded => 0.5,
+            Status::Unhealthy => 0.0,
+        };
+        registry.gauge(&metric::COMPONENT_UP, &labels).set(level);
+        if let Some(took) = component.duration {
+            let gauge = registry.gauge(&metric::COMPONENT_CHECK_SECONDS, &labels);
+            gauge.set(took.as_secs_f64());
+        }
+    }
+}
+
+fn tell(change: &Change) {
+    match change {
+        Change::Status { from, now } => tell_status(*from, now),
+        Change::Expired { now } => {
+            tracing::info!(
+                event = event::CHECK_OPERATED,
+                check = now.name,
+                "what was set by hand for {} has ended",
+                now.name
+            );
+        }
+    }
+}
+
+fn tell_status(from: Status, now: &Component) {
+    let (name, word, message) = (now.name.as_str(), now.status.word(), now.message.as_str());
+    let from = from.word();
+    if now.status == Status::Healthy {
+        tracing::info!(
+            event = event::CHECK_CHANGED,
+            check = name,
+            status = word,
+            from,
+            "{name} is healthy: {message}"
+        );
+    } else {
+        tracing::warn!(
+            event = event::CHECK_CHANGED,
+            check = name,
+            status = word,
+            from,
+            critical = now.part().weight == seaworthy_core::health::Weight::Critical,
+            "{name} is {word}: {message}"
+        );
+    }
+}
