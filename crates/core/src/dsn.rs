@@ -73,18 +73,31 @@ impl Dsn {
         &self.0
     }
 
+    /// The address, when the host is one, in whichever of the spellings that resolvers take (`0x7f.1`, `2130706433`).
+    fn ip(&self) -> Option<IpAddr> {
+        match self.0.host()? {
+            Host::Ipv4(ip) => Some(IpAddr::V4(ip)),
+            Host::Ipv6(ip) => Some(IpAddr::V6(ip).to_canonical()),
+            Host::Domain(name) if name.eq_ignore_ascii_case("localhost") => {
+                Some(IpAddr::from([127, 0, 0, 1]))
+            }
+            // Only the schemes of the web have their addresses read by the parser.
+            Host::Domain(name) => match Url::parse(&format!("http://{name}/")).ok()?.host()? {
+                Host::Ipv4(ip) => Some(IpAddr::V4(ip)),
+                _ => None,
+            },
+        }
+    }
+
     /// Why nobody may connect there, if so: link-local addresses hold the secrets of clouds (169.254.169.254), and `own` addresses are
     /// our own administration.
     pub fn forbidden(&self, own: &[SocketAddr]) -> Option<&'static str> {
-        let ip = match self.0.host() {
-            Some(Host::Ipv4(ip)) => Some(IpAddr::V4(ip)),
-            Some(Host::Ipv6(ip)) => Some(IpAddr::V6(ip).to_canonical()),
-            Some(Host::Domain("metadata.google.internal" | "metadata" | "instance-data")) => {
-                return Some("the metadata service of a cloud holds secrets");
-            }
-            Some(Host::Domain("localhost")) => Some(IpAddr::from([127, 0, 0, 1])),
-            _ => None,
-        }?;
+        let known = ["metadata.google.internal", "metadata", "instance-data"];
+        let host = self.0.host_str().unwrap_or_default();
+        if known.iter().any(|known| host.eq_ignore_ascii_case(known)) {
+            return Some("the metadata service of a cloud holds secrets");
+        }
+        let ip = self.ip()?;
         let link_local = match ip {
             IpAddr::V4(ip) => ip.is_link_local(),
             IpAddr::V6(ip) => {
@@ -226,6 +239,10 @@ mod tests {
             "http://127.0.0.1:9900/",
             "http://localhost:9900/-/stop",
             "http://127.0.0.2:9900/",
+            "tcp://169.254.169.254:80",
+            "redis://0xa9fea9fe:6379",
+            "redis://2852039166:6379",
+            "postgres://LOCALHOST:9900/x",
         ] {
             assert!(dsn(bad).forbidden(&own).is_some(), "{bad}");
         }

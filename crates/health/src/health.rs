@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use seaworthy_core::health::Status;
@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::clock;
 use crate::entry::Entry;
+use crate::registry::{Change, Inner};
 use crate::report::{Component, Operated, Report};
 use crate::runner;
 use crate::spec::Spec;
@@ -23,31 +24,6 @@ const MOST_AT_ONCE: usize = 32;
 /// Checks that run in the background. Clones are the same registry; with the last of them the checks end.
 #[derive(Clone)]
 pub struct Health(pub(crate) Arc<Inner>);
-
-pub(crate) struct Inner {
-    entries: Mutex<Vec<Entry>>,
-    newest: watch::Sender<Arc<Report>>,
-    pub(crate) places: Semaphore,
-    tell: Box<dyn Fn(&Change) + Send + Sync>,
-    ids: AtomicU64,
-}
-
-/// What has changed, for whoever writes events.
-#[derive(Clone, Debug)]
-pub enum Change {
-    /// A component is shown with another word.
-    Status {
-        /// The word before.
-        from: Status,
-        /// What is shown now.
-        now: Arc<Component>,
-    },
-    /// What an operator had set ended by itself.
-    Expired {
-        /// What is shown now.
-        now: Arc<Component>,
-    },
-}
 
 /// There is no check of that name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,7 +55,7 @@ impl Only {
 }
 
 impl Health {
-    /// An empty registry. `tell` hears of every change, and must not block.
+    /// An empty registry. `tell` hears of every change; it must neither block nor ask the registry anything.
     pub fn new(tell: impl Fn(&Change) + Send + Sync + 'static) -> Self {
         let empty = Arc::new(Report::new(Vec::new()));
         Self(Arc::new(Inner {
@@ -249,44 +225,5 @@ impl fmt::Debug for Health {
         f.debug_struct("Health")
             .field("report", &self.report())
             .finish_non_exhaustive()
-    }
-}
-
-impl Inner {
-    pub(crate) fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Changes an entry and publishes what is shown then, telling what changed. `None` when the check is gone.
-    pub(crate) fn change<T>(&self, id: u64, act: impl FnOnce(&mut Entry) -> T) -> Option<T> {
-        let mut entries = self.entries();
-        let entry = entries.iter_mut().find(|entry| entry.id == id)?;
-        let before = entry.shown().clone();
-        let result = act(entry);
-        let now = entry.shown().clone();
-        if !Arc::ptr_eq(&before, &now) {
-            self.publish(&entries);
-        }
-        drop(entries);
-        self.tell_status(&before, &now);
-        Some(result)
-    }
-
-    pub(crate) fn tell(&self, change: &Change) {
-        (self.tell)(change);
-    }
-
-    fn tell_status(&self, before: &Component, now: &Arc<Component>) {
-        // A first result that is bad is news as well, although nothing better was shown before.
-        let first = before.checked_at.is_none() && now.checked_at.is_some();
-        if before.status != now.status || (first && now.status != Status::Healthy) {
-            let (from, now) = (before.status, now.clone());
-            self.tell(&Change::Status { from, now });
-        }
-    }
-
-    fn publish(&self, entries: &[Entry]) {
-        let components = entries.iter().map(|entry| entry.shown().clone()).collect();
-        self.newest.send_replace(Arc::new(Report::new(components)));
     }
 }

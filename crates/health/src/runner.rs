@@ -7,7 +7,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::check::run_safely;
 use crate::clock;
-use crate::health::{Change, Inner};
+use crate::registry::{Change, Inner};
 use crate::spec::Policy;
 use crate::{Check, Component, Outcome};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use hyper::Method;
+use hyper::{Method, StatusCode};
 use seaworthy_core::address::Address;
 use serde_json::Value;
 
@@ -84,6 +84,19 @@ fn find_in(state: &Path, base: &Path) -> anyhow::Result<Found> {
     Ok(Found { instance, admin })
 }
 
+/// What the envelope of an error says in words.
+fn reason(body: &[u8]) -> Option<String> {
+    let envelope: Value = serde_json::from_slice(body).ok()?;
+    let error = envelope.get("error")?;
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let details = error
+        .get("details")
+        .and_then(|details| details.get("reason"));
+    details
+        .and_then(text)
+        .or_else(|| error.get("message").and_then(text))
+}
+
 /// A line for each other instance of this user, so that nobody has to search.
 fn others(base: &Path) -> String {
     let Ok(folders) = std::fs::read_dir(base) else {
@@ -122,6 +135,18 @@ impl Found {
         path: &str,
         timeout: Duration,
     ) -> anyhow::Result<Value> {
+        self.ask_with(method, path, None, timeout).await
+    }
+
+    /// The same, with a JSON document to send along.
+    pub(super) async fn ask_with(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        timeout: Duration,
+    ) -> anyhow::Result<Value> {
+        let body = body.map(|body| body.to_string());
         let pid = self.instance.pid;
         let Some(admin) = &self.admin else {
             let how = format!(
@@ -132,11 +157,18 @@ impl Found {
         let question = Question {
             method: &method,
             token: Some(&self.instance.token),
+            body: body.as_deref(),
             ..Question::get(path)
         };
         let answer = client::call(admin, question, timeout).await;
         let answer = answer.map_err(|error| Failure::unreachable(format!("pid {pid} lives but its admin API does not answer: {error}; kill -TERM {pid} stops it without")))?;
+        if answer.status == StatusCode::NO_CONTENT {
+            return Ok(Value::Null);
+        }
         if !answer.status.is_success() {
+            if let Some(said) = reason(&answer.body) {
+                return Err(Failure::failed(format!("pid {pid}: {said}")).into());
+            }
             let body = String::from_utf8_lossy(&answer.body);
             return Err(Failure::failed(format!(
                 "pid {pid} refused {path} with {}: {}",

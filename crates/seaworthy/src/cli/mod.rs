@@ -5,7 +5,9 @@
 //! instance find it by its state folder and change nothing on their own.
 
 mod config;
+mod ctl;
 mod explain;
+mod health;
 mod locate;
 mod mock;
 mod output;
@@ -24,7 +26,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::failure::Failure;
 
 pub use config::{ConfigArgs, options};
+pub use ctl::CtlArgs;
 pub use explain::ExplainArgs;
+pub use health::HealthArgs;
 pub use locate::Which;
 pub use mock::MockArgs;
 pub use prestop::PrestopArgs;
@@ -67,6 +71,10 @@ pub enum Verb {
     Mock(MockArgs),
     /// Show how the running instance is
     Status(StatusArgs),
+    /// Show what the running instance depends on, and whether it works
+    Health(HealthArgs),
+    /// Steer the running instance
+    Ctl(CtlArgs),
     /// Shut the running instance down
     Stop(StopArgs),
     /// Take the running instance out of service, for a container's preStop hook
@@ -176,6 +184,8 @@ fn execute(global: &Global, verb: Verb) -> anyhow::Result<()> {
         match verb {
             Verb::Mock(args) => mock::execute(args).await,
             Verb::Status(args) => status::execute(global, &args).await,
+            Verb::Health(args) => health::execute(global, &args).await,
+            Verb::Ctl(args) => ctl::execute(global, &args).await,
             Verb::Stop(args) => stop::execute(global, &args).await,
             Verb::Prestop(args) => prestop::execute(global, &args).await,
             Verb::Explain(args) => explain::execute(global, &args),

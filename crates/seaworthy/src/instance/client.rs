@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::header::{ACCEPT, AUTHORIZATION, HOST};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use seaworthy_core::address::Address;
@@ -25,6 +25,8 @@ pub struct Question<'a> {
     pub token: Option<&'a str>,
     /// The formats that are wanted.
     pub accept: Option<&'a str>,
+    /// A JSON document to send along.
+    pub body: Option<&'a str>,
 }
 
 impl<'a> Question<'a> {
@@ -35,6 +37,7 @@ impl<'a> Question<'a> {
             path,
             token: None,
             accept: None,
+            body: None,
         }
     }
 }
@@ -156,7 +159,7 @@ where
 fn request(
     address: &Address,
     question: Question<'_>,
-) -> Result<Request<Empty<Bytes>>, hyper::http::Error> {
+) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
     let host = match address {
         Address::Tcp(to) => to.to_string(),
         Address::Unix(_) => "localhost".to_owned(),
@@ -171,7 +174,11 @@ fn request(
     if let Some(accept) = question.accept {
         request = request.header(ACCEPT, accept);
     }
-    request.body(Empty::new())
+    let body = question.body.unwrap_or_default().to_owned();
+    if !body.is_empty() {
+        request = request.header(CONTENT_TYPE, "application/json");
+    }
+    request.body(Full::new(body.into()))
 }
 
 #[cfg(test)]

@@ -137,7 +137,7 @@ impl Parts {
             (None, Some(remote)) => Roster::remote(remote.clone()),
             _ => Roster::supervised(),
         };
-        let face = Face::new(&config.service, roster.clone(), &registry, began);
+        let face = Face::new(&config, roster.clone(), &registry, began);
         let state = State {
             roster,
             board: face.board().clone(),

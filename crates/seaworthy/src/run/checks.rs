@@ -14,23 +14,18 @@ use crate::config::Config;
 
 /// Starts every check of `config`. From now on `face` shows what they find.
 pub(super) fn start(config: &Config, face: Face, registry: Arc<Registry>) -> Health {
-    let health = Health::new(tell);
+    let health = Health::new(move |change| match change {
+        Change::Report(report) => {
+            measure(report, &registry);
+            face.report(report);
+        }
+        Change::Status { from, now } => tell_status(*from, now),
+        Change::Expired { now } => tell_expired(now),
+    });
     let around = config.around();
     for check in &config.health.checks {
         health.register(check.spec(&config.health, &around));
     }
-    let mut reports = health.subscribe();
-    face.report(&health.report());
-    tokio::spawn(async move {
-        loop {
-            let report = reports.borrow_and_update().clone();
-            measure(&report, &registry);
-            face.report(&report);
-            if reports.changed().await.is_err() {
-                return;
-            }
-        }
-    });
     health
 }
 
@@ -50,18 +45,13 @@ fn measure(report: &Report, registry: &Registry) {
     }
 }
 
-fn tell(change: &Change) {
-    match change {
-        Change::Status { from, now } => tell_status(*from, now),
-        Change::Expired { now } => {
-            tracing::info!(
-                event = event::CHECK_OPERATED,
-                check = now.name,
-                "what was set by hand for {} has ended",
-                now.name
-            );
-        }
-    }
+fn tell_expired(now: &Component) {
+    let name = now.name.as_str();
+    tracing::info!(
+        event = event::CHECK_OPERATED,
+        check = name,
+        "what was set by hand for {name} has ended"
+    );
 }
 
 fn tell_status(from: Status, now: &Component) {

@@ -17,7 +17,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::standing::{document, gate, generation, is_ready, processes, roll, word};
-use crate::config::Service;
+use crate::config::Config;
+use crate::config::health::GateBy;
 use crate::instance::status::AppInstance;
 
 /// How often an instance is looked at.
@@ -49,16 +50,19 @@ struct Facts {
 impl Face {
     /// The face of a process that begins now.
     pub(super) fn new(
-        service: &Service,
+        config: &Config,
         roster: Roster,
         registry: &Registry,
         began: Instant,
     ) -> Self {
-        let board = Board::new(Snapshot::new(
+        let service = &config.service;
+        let mut snapshot = Snapshot::new(
             service.name.clone(),
             service.version.clone(),
             SystemTime::now(),
-        ));
+        );
+        snapshot.gate_by_label = config.health.gate == GateBy::Label;
+        let board = Board::new(snapshot);
         let phases = registry.states(&metric::LIFECYCLE_STATE, &Phase::ALL.map(Phase::word));
         phases.set(Phase::Starting.word());
         let facts = Facts {

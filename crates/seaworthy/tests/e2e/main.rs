@@ -3,6 +3,7 @@
 //! One file for each subject. What needs an installed server or tool stands in a module called `real`, which
 //! `scripts/test --fast` leaves out.
 
+mod checks;
 mod configuration;
 mod errors;
 mod framing;

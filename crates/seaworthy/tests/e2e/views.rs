@@ -150,6 +150,7 @@ async fn endpoints_give_views_other_paths() -> Result<()> {
     let yaml = "endpoints:\n\
         - {path: /livez, view: live}\n\
         - {path: /ready, view: ready}\n\
+        - {path: /open, view: ready, detail: true}\n\
         - {path: /v1/healthz/detailed, view: detailed}\n\
         - {path: /sum, view: summary}\n\
         - {path: /numbers, view: metrics, mode: own}\n\
@@ -182,8 +183,14 @@ async fn endpoints_give_views_other_paths() -> Result<()> {
         "it is on the admin listener"
     );
     assert_eq!(ask_admin(&front.seaworthy, "/inner").await?.0, 200);
-    let detail = client::get(to, "/ready?detailed=true").await?.json()?;
+    let detail = client::get(to, "/open?detailed=true").await?.json()?;
     assert_eq!(detail["components"][0]["name"], "app");
+    let closed = client::get(to, "/ready?detailed=true").await?.json()?;
+    assert_eq!(
+        closed.get("components"),
+        None,
+        "strangers learn nothing of what is behind"
+    );
     Ok(())
 }
 

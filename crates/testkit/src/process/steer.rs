@@ -60,10 +60,26 @@ impl Seaworthy {
     /// # Errors
     /// When the admin listener is off or does not answer.
     pub async fn steer(&self, path: &str) -> crate::Result<Response> {
+        self.steer_with("POST", path, "").await
+    }
+
+    /// The same with any method and a JSON document.
+    ///
+    /// # Errors
+    /// When the admin listener is off or does not answer.
+    pub async fn steer_with(
+        &self,
+        method: &str,
+        path: &str,
+        json: &str,
+    ) -> crate::Result<Response> {
         let token = self.instance().token.clone().unwrap_or_default();
         let bearer = format!("Bearer {token}");
-        let headers = [("Host", "localhost"), ("Authorization", bearer.as_str())];
-        client::send(self.admin()?, "POST", path, &headers, b"").await
+        let mut headers = vec![("Host", "localhost"), ("Authorization", bearer.as_str())];
+        if !json.is_empty() {
+            headers.push(("Content-Type", "application/json"));
+        }
+        client::send(self.admin()?, method, path, &headers, json.as_bytes()).await
     }
 
     /// One metric without labels, as `/metrics` shows it.

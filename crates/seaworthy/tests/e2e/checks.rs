@@ -1,0 +1,376 @@
+//! Checks of dependencies, as probes, operators and scripts see them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use seaworthy_testkit::Result;
+use seaworthy_testkit::client;
+use seaworthy_testkit::process::{Ended, Seaworthy};
+use seaworthy_testkit::wait::{PATIENCE, until};
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+use crate::front::Front;
+
+/// A dependency that only listens, and can stop doing so and begin again on the same port.
+struct Dependency {
+    address: SocketAddr,
+    listener: Option<TcpListener>,
+}
+
+impl Dependency {
+    async fn start() -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Ok(Self {
+            address: listener.local_addr()?,
+            listener: Some(listener),
+        })
+    }
+
+    fn stop(&mut self) {
+        self.listener = None;
+    }
+
+    async fn restart(&mut self) -> Result<()> {
+        self.listener = Some(TcpListener::bind(self.address).await?);
+        Ok(())
+    }
+}
+
+fn config(checks: &[String]) -> String {
+    let checks: String = checks
+        .iter()
+        .map(|check| format!("    - {check}\n"))
+        .collect();
+    format!("health:\n  interval: 200ms\n  timeout: 500ms\n  recheck: 100ms\n  checks:\n{checks}")
+}
+
+fn tcp(name: &str, address: SocketAddr, more: &str) -> String {
+    format!("{{kind: tcp, name: {name}, address: \"{address}\"{more}}}")
+}
+
+async fn ready(seaworthy: &Seaworthy) -> Result<u16> {
+    Ok(client::get(seaworthy.public(), "/health/ready")
+        .await?
+        .status)
+}
+
+async fn wait_ready(seaworthy: &Seaworthy, code: u16) -> Result<()> {
+    until(&format!("readiness {code}"), PATIENCE, || async {
+        ready(seaworthy).await.ok().filter(|found| *found == code)
+    })
+    .await
+    .map(drop)
+}
+
+async fn check(seaworthy: &Seaworthy, name: &str) -> Result<Value> {
+    seaworthy
+        .look(&format!("/-/checks/{name}?fresh=1"))
+        .await?
+        .json()
+}
+
+/// Front and binary with checks that are down at the start; the kit would wait for readiness.
+async fn started(yaml: &str) -> Result<Front> {
+    let mock = seaworthy_testkit::server::App::Mock.start().await?;
+    let builder = Seaworthy::build().config(yaml).connect(mock.address);
+    let seaworthy = builder.start().await?;
+    seaworthy.wait_event("listener.opened").await?;
+    Ok(Front {
+        seaworthy,
+        _mock: mock,
+    })
+}
+
+#[tokio::test]
+async fn a_critical_dependency_closes_readiness_and_nothing_else() -> Result<()> {
+    let mut database = Dependency::start().await?;
+    let yaml = config(&[tcp("database", database.address, "")]);
+    let front = Front::configured(&yaml).await?;
+    wait_ready(&front.seaworthy, 200).await?;
+    database.stop();
+    wait_ready(&front.seaworthy, 503).await?;
+    let to = front.seaworthy.public();
+    assert_eq!(client::get(to, "/health/live").await?.status, 200);
+    assert_eq!(
+        client::get(to, "/health/startup").await?.status,
+        200,
+        "it has been ready"
+    );
+    assert_eq!(
+        client::get(to, "/echo").await?.status,
+        200,
+        "requests are the app's business"
+    );
+    let told = client::get(to, "/health/ready").await?.text();
+    assert!(
+        !told.contains("database"),
+        "a stranger is told too much: {told}"
+    );
+    let detail = front.seaworthy.look("/health").await?;
+    assert_eq!(detail.status, 503);
+    assert_eq!(
+        detail.json()?["message"],
+        "database: nothing listens there (connection refused)"
+    );
+    database.restart().await?;
+    wait_ready(&front.seaworthy, 200).await?;
+    let events = front
+        .seaworthy
+        .wait_events("check.changed", 3, PATIENCE)
+        .await?;
+    let words: Vec<_> = events.iter().map(|event| event["status"].clone()).collect();
+    assert_eq!(words, ["healthy", "unhealthy", "healthy"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_optional_or_shared_only_degrades() -> Result<()> {
+    let mut gone = Dependency::start().await?;
+    gone.stop();
+    for more in [", critical: false", ", shared: true"] {
+        let front = Front::configured(&config(&[tcp("cache", gone.address, more)])).await?;
+        front.seaworthy.wait_event("check.changed").await?;
+        let detail = front.seaworthy.look("/health").await?;
+        assert_eq!(
+            (detail.status, &detail.json()?["status"]),
+            (200, &"degraded".into())
+        );
+        let page = front.seaworthy.look("/metrics").await?.text();
+        let level = if more.contains("shared") { "0" } else { "0.5" };
+        let line = format!("seaworthy_component_up{{component=\"cache\"}} {level}");
+        assert!(page.contains(&line), "{page}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_gentle_word_leaves_the_gate_closed_unless_the_gate_follows_words() -> Result<()> {
+    let mut gone = Dependency::start().await?;
+    gone.stop();
+    for (gate, code) in [("state", 503), ("label", 200)] {
+        let yaml = config(&[tcp("database", gone.address, ", on_error: degraded")])
+            .replace("  checks:", &format!("  gate: {gate}\n  checks:"));
+        let front = started(&yaml).await?;
+        front.seaworthy.wait_event("check.changed").await?;
+        let detail = front.seaworthy.look("/health").await?;
+        assert_eq!(
+            (detail.status, &detail.json()?["status"]),
+            (code, &"degraded".into())
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn checks_are_steered_by_hand_and_every_step_is_told() -> Result<()> {
+    let mut database = Dependency::start().await?;
+    let yaml = config(&[tcp("database", database.address, "")]);
+    let front = Front::configured(&yaml).await?;
+    let seaworthy = &front.seaworthy;
+    wait_ready(seaworthy, 200).await?;
+    database.stop();
+    wait_ready(seaworthy, 503).await?;
+    let disabled = seaworthy
+        .steer_with("POST", "/-/checks/database/disable", r#"{"for": "10m"}"#)
+        .await?
+        .json()?;
+    assert_eq!(disabled["enabled"], false);
+    assert!(
+        disabled["seconds_left"]
+            .as_u64()
+            .is_some_and(|left| left > 500)
+    );
+    assert_eq!(ready(seaworthy).await?, 200);
+    seaworthy.steer("/-/checks/database/enable").await?;
+    wait_ready(seaworthy, 503).await?;
+    for word in ["healthy", "degraded", "unhealthy"] {
+        let body = format!(r#"{{"status": "{word}"}}"#);
+        let path = "/-/checks/database/force";
+        let forced = seaworthy.steer_with("POST", path, &body).await?.json()?;
+        assert_eq!(
+            (&forced["status"], &forced["forced"]),
+            (&word.into(), &true.into())
+        );
+        assert_eq!(seaworthy.look("/health").await?.json()?["status"], word);
+    }
+    let nothing = seaworthy.steer("/-/checks/nothing/enable").await?;
+    assert_eq!(nothing.status, 404);
+    let actions = seaworthy.output().events("check.operated");
+    assert_eq!(actions.len(), 5, "{actions:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn changing_needs_the_token() -> Result<()> {
+    let front = Front::start().await?;
+    let admin = front.seaworthy.admin()?;
+    let headers = [("Host", "localhost"), ("Content-Type", "application/json")];
+    for (method, path) in [
+        ("PUT", "/-/checks/x"),
+        ("DELETE", "/-/checks/x"),
+        ("POST", "/-/checks/x/disable"),
+    ] {
+        let answer = client::send(admin.clone(), method, path, &headers, b"{}").await?;
+        assert_eq!(answer.status, 401, "{method} {path}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_check_can_be_added_while_it_runs() -> Result<()> {
+    let mut gone = Dependency::start().await?;
+    let front = Front::start().await?;
+    let seaworthy = &front.seaworthy;
+    let body = format!(r#"{{"kind": "tcp", "addr": "{}"}}"#, gone.address);
+    let added = seaworthy.steer_with("PUT", "/-/checks/x", &body).await?;
+    assert_eq!(
+        (added.status, &added.json()?["status"]),
+        (201, &"healthy".into())
+    );
+    gone.stop();
+    until("the check notices", PATIENCE, || async {
+        check(seaworthy, "x")
+            .await
+            .ok()
+            .filter(|one| one["status"] == "unhealthy")
+    })
+    .await?;
+    assert_eq!(ready(seaworthy).await?, 503);
+    for (body, reason) in [
+        (r#"{"kind": "tcp"}"#, "address"),
+        (r#"{"kind": "tpc", "address": "a:1"}"#, "tpc"),
+        (
+            r#"{"kind": "tcp", "address": "a:1", "intreval": "1s"}"#,
+            "intreval",
+        ),
+        (
+            r#"{"kind": "tcp", "address": "169.254.169.254:80"}"#,
+            "link-local",
+        ),
+    ] {
+        let refused = seaworthy.steer_with("PUT", "/-/checks/y", body).await?;
+        assert_eq!(refused.status, 400, "{body}");
+        assert!(refused.text().contains(reason), "{}", refused.text());
+    }
+    let removed = seaworthy.steer_with("DELETE", "/-/checks/x", "").await?;
+    assert_eq!(removed.status, 204);
+    assert_eq!(ready(seaworthy).await?, 200);
+    Ok(())
+}
+
+/// Runs a verb for the instance.
+async fn verb(seaworthy: &Seaworthy, words: &[&str]) -> Result<Ended> {
+    let mut all: Vec<_> = words.iter().map(std::ffi::OsString::from).collect();
+    all.extend(["--state-dir".into(), seaworthy.state_dir().into_os_string()]);
+    Seaworthy::verb(all).await
+}
+
+#[tokio::test]
+async fn the_command_line_shows_and_steers() -> Result<()> {
+    let mut database = Dependency::start().await?;
+    let yaml = config(&[tcp("database", database.address, "")]);
+    let front = Front::configured(&yaml).await?;
+    let seaworthy = &front.seaworthy;
+    wait_ready(seaworthy, 200).await?;
+    let run = async |words| verb(seaworthy, words).await;
+    let up = run(&["health", "--fresh"]).await?;
+    assert_eq!(up.code(), 0, "{}", up.stderr);
+    assert!(
+        up.stdout
+            .starts_with("healthy   database  it accepts connections"),
+        "{}",
+        up.stdout
+    );
+    database.stop();
+    wait_ready(seaworthy, 503).await?;
+    let down = run(&["health", "--component", "database", "--json"]).await?;
+    assert_eq!(down.code(), 1);
+    let shown: Value = serde_json::from_str(
+        down.stdout
+            .split("\n{\n  \"error\"")
+            .next()
+            .unwrap_or_default(),
+    )?;
+    assert_eq!(shown["status"], "unhealthy");
+    assert_eq!(run(&["health", "--component", "nothing"]).await?.code(), 2);
+    let off = run(&["ctl", "checks", "disable", "database", "--for", "1h"]).await?;
+    assert!(off.stdout.contains("[disabled, for "), "{}", off.stdout);
+    assert_eq!(ready(seaworthy).await?, 200);
+    assert_eq!(
+        run(&["ctl", "checks", "set", "database", "timeout=250ms"])
+            .await?
+            .code(),
+        0
+    );
+    assert_eq!(
+        run(&["ctl", "checks", "force", "database", "degraded"])
+            .await?
+            .code(),
+        0
+    );
+    let list = run(&["ctl", "checks", "list"]).await?;
+    assert!(
+        list.stdout
+            .starts_with("degraded  database  set to degraded by hand"),
+        "{}",
+        list.stdout
+    );
+    let unknown = run(&["ctl", "checks", "enable", "nothing"]).await?;
+    assert_eq!(unknown.code(), 1);
+    assert!(
+        unknown
+            .stderr
+            .contains("there is no check called `nothing`"),
+        "{}",
+        unknown.stderr
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_blip_changes_nothing() -> Result<()> {
+    let mut database = Dependency::start().await?;
+    // Long enough between looks that the test decides what the second one finds.
+    let yaml = format!(
+        "health:\n  checks:\n    - {}\n",
+        tcp("database", database.address, ", interval: 1h")
+    );
+    let front = Front::configured(&yaml.replace("health:\n", "health:\n  recheck: 1h\n")).await?;
+    let seaworthy = &front.seaworthy;
+    wait_ready(seaworthy, 200).await?;
+    database.stop();
+    assert_eq!(
+        check(seaworthy, "database").await?["status"],
+        "healthy",
+        "once is a blip"
+    );
+    database.restart().await?;
+    assert_eq!(check(seaworthy, "database").await?["status"], "healthy");
+    database.stop();
+    check(seaworthy, "database").await?;
+    assert_eq!(check(seaworthy, "database").await?["status"], "unhealthy");
+    assert_eq!(seaworthy.output().events("check.changed").len(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn probes_do_not_look_for_themselves() -> Result<()> {
+    let database = Dependency::start().await?;
+    let yaml = format!(
+        "health:\n  checks:\n    - {}\n",
+        tcp("database", database.address, ", interval: 1h")
+    );
+    let front = Front::configured(&yaml).await?;
+    wait_ready(&front.seaworthy, 200).await?;
+    let listener = database.listener.as_ref().expect("it listens");
+    listener.accept().await?;
+    let mut connection = client::Connection::open(front.seaworthy.public()).await?;
+    for _ in 0..1000 {
+        let answer = connection.ask("GET", "/health/ready", &[], b"").await?;
+        assert_eq!(answer.status, 200);
+    }
+    let more = tokio::time::timeout(Duration::from_millis(1), listener.accept()).await;
+    assert!(more.is_err(), "a probe made a connection");
+    Ok(())
+}
