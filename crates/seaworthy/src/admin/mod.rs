@@ -8,6 +8,7 @@ mod checks;
 mod guard;
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -65,6 +66,16 @@ pub enum Listener {
     Unix(UnixListener, Socket),
 }
 
+/// A free port other than `promised`.
+async fn bind_another(address: SocketAddr, promised: Option<u16>) -> io::Result<Listener> {
+    let first = TcpListener::bind(address).await?;
+    if Some(first.local_addr()?.port()) != promised {
+        return Ok(Listener::Tcp(first));
+    }
+    // While the first is held, the system chooses another one.
+    TcpListener::bind(address).await.map(Listener::Tcp)
+}
+
 /// The file of a unix socket; dropping it removes the file.
 #[derive(Debug)]
 pub struct Socket(PathBuf);
@@ -76,16 +87,22 @@ impl Drop for Socket {
 }
 
 impl Listener {
-    /// Listens on `address`. A default port that is taken moves on to the next free one; a chosen one is an error.
+    /// Listens on `address`. A default port that is taken moves on to the next free one; a chosen one is an error. A port that
+    /// the system chooses is never the `promised` one, which the app has been given and does not hold yet.
     ///
     /// # Errors
     /// When the address cannot be had.
-    pub async fn bind(address: &Address, may_move: bool) -> io::Result<Self> {
+    pub async fn bind(
+        address: &Address,
+        may_move: bool,
+        promised: Option<u16>,
+    ) -> io::Result<Self> {
         match address {
             Address::Tcp(address) => match TcpListener::bind(address).await {
                 Err(error) if may_move && error.kind() == io::ErrorKind::AddrInUse => {
-                    TcpListener::bind((address.ip(), 0)).await.map(Self::Tcp)
+                    bind_another((address.ip(), 0).into(), promised).await
                 }
+                Ok(_) if address.port() == 0 => bind_another(*address, promised).await,
                 bound => bound.map(Self::Tcp),
             },
             Address::Unix(path) => {

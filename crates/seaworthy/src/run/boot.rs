@@ -274,7 +274,8 @@ impl Parts {
             .into();
         let mut address = None;
         if let AdminAddress::At(wished) = &self.config.listen.admin {
-            let listener = admin::Listener::bind(wished, !admin_is_set).await.map_err(|error| {
+            let promised = self.server.as_ref().and_then(|(_, app)| app.port());
+            let listener = admin::Listener::bind(wished, !admin_is_set, promised).await.map_err(|error| {
                 Failure::usage(format!("cannot listen on {wished} for the admin API: {error}; choose another address with --admin, or `--admin off`"))
             })?;
             address = Some(listener.address()?);

@@ -42,7 +42,19 @@ impl Thread {
                 break;
             }
         }
-        drop(self.alive);
+        // Whoever learns of the end may write again at once: by then the channel must refuse.
+        let Self {
+            batches,
+            alive,
+            shared,
+            ..
+        } = self;
+        for late in batches.try_iter() {
+            let lost = u64::from(late.lines);
+            shared.dropped.fetch_add(lost, Ordering::Relaxed);
+        }
+        drop(batches);
+        drop(alive);
     }
 
     fn write(&mut self, batch: &Batch) {
