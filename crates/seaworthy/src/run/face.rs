@@ -165,8 +165,9 @@ impl Face {
                 .unwrap_or(u32::MAX);
             facts.ready.set(f64::from(count));
             facts.instances = instances;
-            self.roster.publish(roll(&facts.instances));
+            // Probes first: whoever has been answered by the app must not find it unready.
             self.publish(&facts);
+            self.roster.publish(roll(&facts.instances));
         }
         self.first_ready(any_ready);
     }
