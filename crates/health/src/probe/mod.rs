@@ -4,6 +4,7 @@
 //! them look and never change anything, keep at most one connection, and say what is wrong in one sentence without secrets:
 //! what a driver or the other side sent is never shown raw.
 
+pub mod exec;
 pub mod http;
 mod reading;
 mod stream;
