@@ -24,7 +24,7 @@ fn answer(status: &str, body: &str) -> Vec<u8> {
 }
 
 async fn origin(script: Script) -> (Origin, String) {
-    let origin = Origin::tcp(script).await.unwrap();
+    let origin = Origin::tcp(script).await.expect("an origin");
     let url = format!("http://{}/health", origin.address());
     (origin, url)
 }
@@ -174,16 +174,19 @@ async fn secrets_are_not_shown_and_wrong_options_are_told() {
 async fn secure(certificate: &Certificate) -> std::net::SocketAddr {
     use tokio_rustls::rustls::pki_types::pem::PemObject as _;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let key = rustls::pki_types::PrivateKeyDer::from_pem_slice(certificate.key.as_bytes()).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::from_pem_slice(certificate.key.as_bytes())
+        .expect("a key");
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .unwrap()
+        .expect("a TLS server")
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], key)
-        .unwrap();
+        .expect("a TLS server");
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a TLS server");
+    let address = listener.local_addr().expect("a TLS server");
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let Ok(mut stream) = acceptor.accept(stream).await else {

@@ -6,6 +6,7 @@
 
 pub mod disk;
 pub mod exec;
+pub mod grpc;
 pub mod http;
 pub mod memory;
 mod reading;
