@@ -9,6 +9,7 @@ pub mod exec;
 pub mod grpc;
 pub mod http;
 pub mod memory;
+pub mod nats;
 mod reading;
 mod stream;
 pub mod tcp;
