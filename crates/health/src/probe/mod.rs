@@ -4,9 +4,11 @@
 //! them look and never change anything, keep at most one connection, and say what is wrong in one sentence without secrets:
 //! what a driver or the other side sent is never shown raw.
 
+pub mod count;
 pub mod disk;
 pub mod exec;
 pub mod grpc;
+pub mod heartbeat;
 pub mod http;
 pub mod memory;
 pub mod nats;
