@@ -15,6 +15,7 @@ pub mod nats;
 mod reading;
 mod stream;
 pub mod tcp;
+pub mod upstream;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

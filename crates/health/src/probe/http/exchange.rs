@@ -85,6 +85,11 @@ impl Client {
         }
     }
 
+    /// Host and port.
+    pub(in crate::probe) fn shown(&self) -> String {
+        self.target.shown()
+    }
+
     /// Asks once, with further fields.
     pub(in crate::probe) async fn ask(&self, further: HeaderMap) -> Result<Answer, Outcome> {
         let stream = self.target.connect().await?;
