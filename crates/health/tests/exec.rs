@@ -60,6 +60,11 @@ async fn a_command_that_cannot_be_started_says_so() {
         outcome.message,
         "the command `no-such-program-here` does not exist"
     );
+    let nowhere = shell("true", json!({"directory": "/no/such/folder"}));
+    assert_eq!(
+        said(&nowhere).await.1,
+        "the folder of the command does not exist"
+    );
     let folder = Exec::new(["/tmp"]);
     assert_eq!(said(&folder).await.1, "the command `/tmp` may not be run");
 }

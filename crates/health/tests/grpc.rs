@@ -37,10 +37,12 @@ async fn peers_that_misbehave_are_told_apart() {
 
 mod real {
     use seaworthy_core::health::State;
+    use seaworthy_testkit::certificate::Certificate;
     use seaworthy_testkit::server::GrpcHealth;
+    use serde_json::json;
 
-    use super::looking::{Watch, once};
-    use super::{grpc, said};
+    use super::looking::{Watch, once, probe, said};
+    use super::{Grpc, grpc};
 
     #[tokio::test]
     async fn each_service_has_its_own_status() {
@@ -62,6 +64,21 @@ mod real {
         assert_eq!(said(&grpc(address, "shop.New")).await.0, State::Unknown);
         let (_, message) = said(&grpc(address, "no.Such")).await;
         assert_eq!(message, "it does not know the service");
+    }
+
+    #[tokio::test]
+    async fn tls_is_spoken_and_verified() {
+        let certificate = Certificate::new().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (ca, _) = certificate.write(folder.path()).unwrap();
+        let server = GrpcHealth::start_tls(&[("", "SERVING")], &certificate)
+            .await
+            .unwrap();
+        let url = format!("https://{}", server.daemon.address());
+        let trusting: Grpc = probe(json!({"url": url, "ca": ca}));
+        assert_eq!(once(&trusting).await.state, State::Ok);
+        let (_, message) = said(&probe::<Grpc>(json!({"url": url}))).await;
+        assert!(message.starts_with("its certificate is not"), "{message}");
     }
 
     #[tokio::test]

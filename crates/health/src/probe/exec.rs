@@ -5,6 +5,7 @@
 //! What it prints is looked at when `parse` asks for it and never shown; up to 64 KiB are read.
 
 use std::io;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, OnceLock};
 
@@ -172,7 +173,7 @@ impl Check for Runs {
             let program = self.exec.command.first().map_or("", String::as_str);
             let ended = match Group::start(&self.exec) {
                 Ok(group) => group.end().await,
-                Err(error) => return Outcome::unhealthy(cannot_start(program, &error)),
+                Err(error) => return Outcome::unhealthy(self.cannot_start(program, &error)),
             };
             match ended {
                 Ok((output, status)) => self.judge(&output, status),
@@ -183,6 +184,20 @@ impl Check for Runs {
 }
 
 impl Runs {
+    fn cannot_start(&self, program: &str, error: &io::Error) -> String {
+        // The system does not say which of the two it has not found.
+        if let Some(directory) = &self.exec.directory
+            && !Path::new(directory).is_dir()
+        {
+            return "the folder of the command does not exist".to_owned();
+        }
+        match error.kind() {
+            io::ErrorKind::NotFound => format!("the command `{program}` does not exist"),
+            io::ErrorKind::PermissionDenied => format!("the command `{program}` may not be run"),
+            kind => format!("the command `{program}` cannot be started ({kind})"),
+        }
+    }
+
     fn judge(&self, output: &[u8], status: ExitStatus) -> Outcome {
         use std::os::unix::process::ExitStatusExt as _;
         if output.len() as u64 > MOST {
@@ -226,14 +241,6 @@ impl Runs {
                 self.expected.judge_value(&count.into())
             }
         }
-    }
-}
-
-fn cannot_start(program: &str, error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => format!("the command `{program}` does not exist"),
-        io::ErrorKind::PermissionDenied => format!("the command `{program}` may not be run"),
-        kind => format!("the command `{program}` cannot be started ({kind})"),
     }
 }
 

@@ -4,6 +4,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::{Daemon, python};
+use crate::certificate::Certificate;
 
 /// Serves `grpc.health.v1`.
 #[derive(Debug)]
@@ -19,8 +20,30 @@ impl GrpcHealth {
     /// # Errors
     /// When it is not installed or does not start.
     pub async fn start(statuses: &[(&str, &str)]) -> crate::Result<Self> {
+        Self::start_with(statuses, None).await
+    }
+
+    /// Starts it with TLS.
+    ///
+    /// # Errors
+    /// When it is not installed or does not start.
+    pub async fn start_tls(
+        statuses: &[(&str, &str)],
+        certificate: &Certificate,
+    ) -> crate::Result<Self> {
+        Self::start_with(statuses, Some(certificate)).await
+    }
+
+    async fn start_with(
+        statuses: &[(&str, &str)],
+        certificate: Option<&Certificate>,
+    ) -> crate::Result<Self> {
         let folder = tempfile::tempdir()?;
         write(&folder, statuses)?;
+        if let Some(certificate) = certificate {
+            certificate.write(folder.path())?;
+        }
+        let tls = certificate.is_some();
         let program = python("python")?;
         let script = crate::fixtures().join("grpc_server.py");
         let path = folder.path().to_owned();
@@ -29,6 +52,9 @@ impl GrpcHealth {
             let mut command = Command::new(&program);
             command.arg(&script).current_dir(&path);
             command.env("PORT", address.port().to_string());
+            if tls {
+                command.env("TLS", "1");
+            }
             if !knows {
                 command.env("UNIMPLEMENTED", "1");
             }
