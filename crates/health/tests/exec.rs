@@ -2,8 +2,6 @@
 
 mod looking;
 
-use std::time::Duration;
-
 use looking::{Watch, faults, once, probe, said};
 use seaworthy_core::health::State;
 use seaworthy_health::probe::exec::Exec;
@@ -108,20 +106,20 @@ async fn a_timeout_kills_the_whole_group_and_the_check_recovers() {
     let watch = Watch::new(&shell(script, options));
     let component = watch.until(State::TimedOut).await;
     assert_eq!(component.message, "timed out after 0.5s");
+    let read = || std::fs::read_to_string(folder.path().join("pids")).unwrap_or_default();
+    let both = || read().lines().count() >= 2;
+    wait::holds("both processes", wait::PATIENCE, both)
+        .await
+        .unwrap();
     std::fs::write(folder.path().join("go"), "").unwrap();
     watch.until(State::Ok).await;
-    let pids = std::fs::read_to_string(folder.path().join("pids")).unwrap();
-    wait::holds(
-        "the end of all that was started",
-        Duration::from_secs(20),
-        || {
-            pids.lines().all(|pid| {
-                // An orphan may wait to be reaped by whoever has taken it.
-                let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
-                stat.map_or(true, |stat| stat.contains(") Z "))
-            })
-        },
-    )
+    wait::holds("the end of all that was started", wait::PATIENCE, || {
+        read().lines().all(|pid| {
+            // An orphan may wait to be reaped by whoever has taken it.
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+            stat.map_or(true, |stat| stat.contains(") Z "))
+        })
+    })
     .await
     .unwrap();
 }
