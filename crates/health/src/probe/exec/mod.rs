@@ -4,24 +4,22 @@
 //! environment only what is named, because a check that works in one terminal and not in the service is worse than none.
 //! What it prints is looked at when `parse` asks for it and never shown; up to 64 KiB are read.
 
+mod group;
+
 use std::io;
 use std::path::Path;
-use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, OnceLock};
+use std::process::ExitStatus;
+use std::sync::Arc;
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
-use tokio::io::AsyncReadExt as _;
-use tokio::process::{Child, Command};
 
 use super::reading::Expected;
 use super::{Around, Fault, Probe};
 use crate::{Check, Outcome, Running};
-
-/// More output is not read.
-const MOST: u64 = 64 * 1024;
+pub use group::{Exempting, exempt_with};
+use group::{Group, MOST};
 
 /// Runs a command. Exit code 0 is healthy, any other is not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -140,24 +138,6 @@ impl Probe for Exec {
     }
 }
 
-/// Keeps whoever else reaps the children of this process away from the one that `start` starts, for as long as the result
-/// lives. `start` gives its pid.
-pub type Exempting =
-    dyn Fn(&mut dyn FnMut() -> io::Result<u32>) -> io::Result<Box<dyn Send>> + Send + Sync;
-
-static EXEMPTING: OnceLock<Box<Exempting>> = OnceLock::new();
-
-/// Says once how children of checks are kept from a reaper of orphans in this process. Zombies belong to the process, and so
-/// does this. A second call changes nothing.
-pub fn exempt_with(
-    exempting: impl Fn(&mut dyn FnMut() -> io::Result<u32>) -> io::Result<Box<dyn Send>>
-    + Send
-    + Sync
-    + 'static,
-) {
-    EXEMPTING.get_or_init(|| Box::new(exempting));
-}
-
 struct Runs {
     exec: Exec,
     expected: Expected,
@@ -241,87 +221,5 @@ impl Runs {
                 self.expected.judge_value(&count.into())
             }
         }
-    }
-}
-
-/// A running command with all that it has started.
-struct Group {
-    child: Child,
-    /// Until the command is reaped: its number cannot be anybody else's then.
-    leader: Option<Pid>,
-    _exempt: Option<Box<dyn Send>>,
-}
-
-impl Group {
-    fn start(exec: &Exec) -> io::Result<Self> {
-        let (program, words) = exec.command.split_first().ok_or(io::ErrorKind::NotFound)?;
-        let mut command = Command::new(program);
-        command
-            .args(words)
-            .env_clear()
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .process_group(0);
-        let passed = exec.pass_env.iter().map(String::as_str).chain(["PATH"]);
-        for name in passed {
-            if let Some(value) = std::env::var_os(name) {
-                command.env(name, value);
-            }
-        }
-        if let Some(directory) = &exec.directory {
-            command.current_dir(directory);
-        }
-        let mut child = None;
-        let mut start = || -> io::Result<u32> {
-            let started = command.spawn()?;
-            let pid = started.id().ok_or(io::ErrorKind::Other)?;
-            child = Some(started);
-            Ok(pid)
-        };
-        let (pid, exempt) = match EXEMPTING.get() {
-            None => (start()?, None),
-            Some(exempting) => {
-                let mut pid = 0;
-                let guard = exempting(&mut || {
-                    pid = start()?;
-                    Ok(pid)
-                })?;
-                (pid, Some(guard))
-            }
-        };
-        Ok(Self {
-            child: child.ok_or(io::ErrorKind::Other)?,
-            leader: Pid::from_raw(pid.cast_signed()),
-            _exempt: exempt,
-        })
-    }
-
-    /// What it has printed, at most a byte more than may be, and how it ended.
-    async fn end(mut self) -> io::Result<(Vec<u8>, ExitStatus)> {
-        let mut output = Vec::new();
-        if let Some(stdout) = self.child.stdout.take() {
-            stdout.take(MOST + 1).read_to_end(&mut output).await?;
-            if output.len() as u64 > MOST {
-                self.kill();
-            }
-        }
-        let status = self.child.wait().await?;
-        // Reaped. What it has left in the background, with its output closed, is meant to stay.
-        self.leader = None;
-        Ok((output, status))
-    }
-
-    fn kill(&self) {
-        if let Some(leader) = self.leader {
-            // It may have ended already, which is what is wanted.
-            kill_process_group(leader, Signal::KILL).ok();
-        }
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
