@@ -4,7 +4,18 @@
 //! them look and never change anything, keep at most one connection, and say what is wrong in one sentence without secrets:
 //! what a driver or the other side sent is never shown raw.
 
+pub mod count;
+pub mod disk;
+pub mod exec;
+pub mod grpc;
+pub mod heartbeat;
+pub mod http;
+pub mod memory;
+pub mod nats;
+mod reading;
+mod stream;
 pub mod tcp;
+pub mod upstream;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -77,6 +88,40 @@ pub(crate) fn judge_url(
             why,
             "name the address of the dependency",
         ));
+    }
+}
+
+/// A check out of a function that may block, such as one that reads from a file system which hangs.
+pub(crate) fn blocking<F>(kind: &'static str, look: F) -> Arc<dyn Check>
+where
+    F: Fn() -> crate::Outcome + Send + Sync + 'static,
+{
+    struct Named<C>(&'static str, C);
+
+    impl<C: Check> Check for Named<C> {
+        fn kind(&self) -> &'static str {
+            self.0
+        }
+
+        fn run(&self) -> crate::Running<'_> {
+            self.1.run()
+        }
+    }
+
+    Arc::new(Named(kind, crate::blocking(look)))
+}
+
+/// A number for people: whole when it is, else with one decimal.
+pub(crate) fn tenths(number: f64) -> serde_json::Value {
+    let rounded = (number * 10.0).round() / 10.0;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "larger numbers stay as they are"
+    )]
+    if rounded.fract() == 0.0 && rounded.abs() < 9e15 {
+        (rounded as i64).into()
+    } else {
+        rounded.into()
     }
 }
 

@@ -5,8 +5,14 @@
 //! the product from outside.
 
 mod app;
+mod daemon;
+mod grpc;
+mod nats;
 pub mod tool;
 mod venv;
 
 pub use app::{App, Server};
+pub use daemon::Daemon;
+pub use grpc::GrpcHealth;
+pub use nats::Nats;
 pub use venv::python;

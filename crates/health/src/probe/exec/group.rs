@@ -1,0 +1,114 @@
+//! A running command and all that it starts, which end together.
+
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::sync::OnceLock;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::AsyncReadExt as _;
+use tokio::process::{Child, Command};
+
+use super::Exec;
+
+/// More output is not read.
+pub(super) const MOST: u64 = 64 * 1024;
+
+/// Keeps whoever else reaps the children of this process away from the one that `start` starts, for as long as the result
+/// lives. `start` gives its pid.
+pub type Exempting =
+    dyn Fn(&mut dyn FnMut() -> io::Result<u32>) -> io::Result<Box<dyn Send>> + Send + Sync;
+
+static EXEMPTING: OnceLock<Box<Exempting>> = OnceLock::new();
+
+/// Says once how children of checks are kept from a reaper of orphans in this process. Zombies belong to the process, and so
+/// does this. A second call changes nothing.
+pub fn exempt_with(
+    exempting: impl Fn(&mut dyn FnMut() -> io::Result<u32>) -> io::Result<Box<dyn Send>>
+    + Send
+    + Sync
+    + 'static,
+) {
+    EXEMPTING.get_or_init(|| Box::new(exempting));
+}
+
+/// A running command with all that it has started.
+pub(super) struct Group {
+    child: Child,
+    /// Until the command is reaped: its number cannot be anybody else's then.
+    leader: Option<Pid>,
+    _exempt: Option<Box<dyn Send>>,
+}
+
+impl Group {
+    pub(super) fn start(exec: &Exec) -> io::Result<Self> {
+        let (program, words) = exec.command.split_first().ok_or(io::ErrorKind::NotFound)?;
+        let mut command = Command::new(program);
+        command
+            .args(words)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .process_group(0);
+        let passed = exec.pass_env.iter().map(String::as_str).chain(["PATH"]);
+        for name in passed {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        if let Some(directory) = &exec.directory {
+            command.current_dir(directory);
+        }
+        let mut child = None;
+        let mut start = || -> io::Result<u32> {
+            let started = command.spawn()?;
+            let pid = started.id().ok_or(io::ErrorKind::Other)?;
+            child = Some(started);
+            Ok(pid)
+        };
+        let (pid, exempt) = match EXEMPTING.get() {
+            None => (start()?, None),
+            Some(exempting) => {
+                let mut pid = 0;
+                let guard = exempting(&mut || {
+                    pid = start()?;
+                    Ok(pid)
+                })?;
+                (pid, Some(guard))
+            }
+        };
+        Ok(Self {
+            child: child.ok_or(io::ErrorKind::Other)?,
+            leader: Pid::from_raw(pid.cast_signed()),
+            _exempt: exempt,
+        })
+    }
+
+    /// What it has printed, at most a byte more than may be, and how it ended.
+    pub(super) async fn end(mut self) -> io::Result<(Vec<u8>, ExitStatus)> {
+        let mut output = Vec::new();
+        if let Some(stdout) = self.child.stdout.take() {
+            stdout.take(MOST + 1).read_to_end(&mut output).await?;
+            if output.len() as u64 > MOST {
+                self.kill();
+            }
+        }
+        let status = self.child.wait().await?;
+        // Reaped. What it has left in the background, with its output closed, is meant to stay.
+        self.leader = None;
+        Ok((output, status))
+    }
+
+    fn kill(&self) {
+        if let Some(leader) = self.leader {
+            // It may have ended already, which is what is wanted.
+            kill_process_group(leader, Signal::KILL).ok();
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

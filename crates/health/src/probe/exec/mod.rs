@@ -1,0 +1,225 @@
+//! Whether a command says that all is well.
+//!
+//! The command leads a process group of its own, and a run that is cancelled kills the whole group. It gets no stdin and of our
+//! environment only what is named, because a check that works in one terminal and not in the service is worse than none.
+//! What it prints is looked at when `parse` asks for it and never shown; up to 64 KiB are read.
+
+mod group;
+
+use std::io;
+use std::path::Path;
+use std::process::ExitStatus;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Number, Value};
+
+use super::reading::Expected;
+use super::{Around, Fault, Probe};
+use crate::{Check, Outcome, Running};
+pub use group::{Exempting, exempt_with};
+use group::{Group, MOST};
+
+/// Runs a command. Exit code 0 is healthy, any other is not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Exec {
+    /// The command and its words, such as `[sh, -c, "test -e /run/ready"]`. No shell reads them.
+    #[schemars(length(min = 1))]
+    pub command: Vec<String>,
+    /// The variables that the command gets from our environment, beside `PATH`. Default: none.
+    #[serde(default)]
+    pub pass_env: Vec<String>,
+    /// The folder in which it runs. Default: ours.
+    #[serde(default)]
+    pub directory: Option<String>,
+    /// What it prints, when that is to be looked at: `json_object_count` counts the entries of a JSON object or array, `json` finds a value
+    /// with `pointer`, `number` is a number alone. Default: only the exit code counts.
+    #[serde(default)]
+    pub parse: Option<Parse>,
+    /// The name of the value in the metadata. Default: the last part of `pointer`, else `value`.
+    #[serde(default, rename = "as")]
+    pub key: Option<String>,
+    /// A JSON pointer to the value, such as `/queue/depth`. Default: the whole.
+    #[serde(default)]
+    pub pointer: Option<String>,
+    /// What the value must be. Default: anything.
+    #[serde(default)]
+    pub equals: Option<Value>,
+    /// The least that the number may be. Default: anything.
+    #[serde(default)]
+    pub min: Option<Number>,
+    /// The most that the number may be. Default: anything.
+    #[serde(default)]
+    pub max: Option<Number>,
+}
+
+/// What a command prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Parse {
+    /// A JSON object or array, whose entries are counted.
+    JsonObjectCount,
+    /// A JSON document.
+    Json,
+    /// A number.
+    Number,
+}
+
+impl Exec {
+    /// A command of which only the exit code counts.
+    pub fn new<W: Into<String>>(words: impl IntoIterator<Item = W>) -> Self {
+        Self {
+            command: words.into_iter().map(Into::into).collect(),
+            pass_env: Vec::new(),
+            directory: None,
+            parse: None,
+            key: None,
+            pointer: None,
+            equals: None,
+            min: None,
+            max: None,
+        }
+    }
+
+    fn expected(&self) -> Expected {
+        Expected {
+            pointer: self.pointer.clone(),
+            equals: self.equals.clone(),
+            min: self.min.clone(),
+            max: self.max.clone(),
+            key: self.key.clone(),
+        }
+    }
+}
+
+impl Probe for Exec {
+    const KIND: &'static str = "exec";
+
+    fn faults(&self, _: &Around, faults: &mut Vec<Fault>) {
+        let has_nul = |word: &String| word.contains('\0');
+        if self.command.first().is_none_or(String::is_empty) || self.command.iter().any(has_nul) {
+            let message = "there is no command";
+            faults.push(Fault::new(
+                "command",
+                message,
+                "write it as `[program, word]`",
+            ));
+        }
+        if self
+            .pass_env
+            .iter()
+            .any(|n| n.is_empty() || n.contains(['=', '\0']))
+        {
+            let message = "it is a list of names of variables";
+            faults.push(Fault::new(
+                "pass_env",
+                message,
+                "write it as `[HOME, LANG]`",
+            ));
+        }
+        let judges = self.equals.is_some() || self.min.is_some() || self.max.is_some();
+        if (judges || self.pointer.is_some() || self.key.is_some()) && self.parse.is_none() {
+            let message = "there is no value to look at";
+            faults.push(Fault::new(
+                "parse",
+                message,
+                "say what it prints: `json` or `number`",
+            ));
+        }
+        self.expected().faults(faults);
+    }
+
+    fn check(&self, _: &Around) -> Arc<dyn Check> {
+        Arc::new(Runs {
+            exec: self.clone(),
+            expected: self.expected(),
+        })
+    }
+}
+
+struct Runs {
+    exec: Exec,
+    expected: Expected,
+}
+
+impl Check for Runs {
+    fn kind(&self) -> &'static str {
+        Exec::KIND
+    }
+
+    fn run(&self) -> Running<'_> {
+        Box::pin(async {
+            let program = self.exec.command.first().map_or("", String::as_str);
+            let ended = match Group::start(&self.exec) {
+                Ok(group) => group.end().await,
+                Err(error) => return Outcome::unhealthy(self.cannot_start(program, &error)),
+            };
+            match ended {
+                Ok((output, status)) => self.judge(&output, status),
+                Err(_) => Outcome::unknown("how the command ended cannot be told"),
+            }
+        })
+    }
+}
+
+impl Runs {
+    fn cannot_start(&self, program: &str, error: &io::Error) -> String {
+        // The system does not say which of the two it has not found.
+        if let Some(directory) = &self.exec.directory
+            && !Path::new(directory).is_dir()
+        {
+            return "the folder of the command does not exist".to_owned();
+        }
+        match error.kind() {
+            io::ErrorKind::NotFound => format!("the command `{program}` does not exist"),
+            io::ErrorKind::PermissionDenied => format!("the command `{program}` may not be run"),
+            kind => format!("the command `{program}` cannot be started ({kind})"),
+        }
+    }
+
+    fn judge(&self, output: &[u8], status: ExitStatus) -> Outcome {
+        use std::os::unix::process::ExitStatusExt as _;
+        if output.len() as u64 > MOST {
+            return Outcome::unhealthy("the command prints more than 64 KiB");
+        }
+        match (status.code(), status.signal()) {
+            (Some(0), _) => {}
+            (Some(code), _) => {
+                return Outcome::unhealthy(format!("the command ended with exit code {code}"))
+                    .with("exit_code", code);
+            }
+            (None, signal) => {
+                let signal = signal.unwrap_or_default();
+                return Outcome::unhealthy(format!("the command was ended by signal {signal}"));
+            }
+        }
+        match self.exec.parse {
+            None => Outcome::healthy("the command ended with exit code 0"),
+            Some(parse) => self.judge_output(parse, output),
+        }
+    }
+
+    fn judge_output(&self, parse: Parse, output: &[u8]) -> Outcome {
+        let Ok(document) = serde_json::from_slice::<Value>(output) else {
+            return Outcome::unhealthy(match parse {
+                Parse::Number => "the command does not print a number",
+                Parse::Json | Parse::JsonObjectCount => "the command does not print JSON",
+            });
+        };
+        match parse {
+            Parse::Json => self.expected.judge(&document),
+            Parse::Number if document.is_number() => self.expected.judge_value(&document),
+            Parse::Number => Outcome::unhealthy("the command does not print a number"),
+            Parse::JsonObjectCount => {
+                let pointer = self.exec.pointer.as_deref().unwrap_or_default();
+                let count = match document.pointer(pointer) {
+                    Some(Value::Object(entries)) => entries.len(),
+                    Some(Value::Array(entries)) => entries.len(),
+                    _ => return Outcome::unhealthy("the command prints nothing to count"),
+                };
+                self.expected.judge_value(&count.into())
+            }
+        }
+    }
+}
