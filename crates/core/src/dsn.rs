@@ -76,7 +76,13 @@ impl Dsn {
     /// Why nobody may connect there, if so: link-local addresses hold the secrets of clouds (169.254.169.254), and `own` addresses are
     /// our own administration.
     pub fn forbidden(&self, own: &[SocketAddr]) -> Option<&'static str> {
-        let ip = match self.0.host() {
+        // Of a scheme that it does not know, such as `amqp`, a URL keeps its host as it was written: 0xA9FEA9FE is a name there and
+        // an address for the system. What it would be in a URL of the web is what it is.
+        let web = match self.0.host()? {
+            Host::Domain(name) => Url::parse(&format!("http://{}/", decoded(name))).ok(),
+            Host::Ipv4(_) | Host::Ipv6(_) => None,
+        };
+        let ip = match web.as_ref().unwrap_or(&self.0).host() {
             Some(Host::Ipv4(ip)) => Some(IpAddr::V4(ip)),
             Some(Host::Ipv6(ip)) => Some(IpAddr::V6(ip).to_canonical()),
             Some(Host::Domain("metadata.google.internal" | "metadata" | "instance-data")) => {
@@ -226,6 +232,11 @@ mod tests {
             "http://127.0.0.1:9900/",
             "http://localhost:9900/-/stop",
             "http://127.0.0.2:9900/",
+            "postgres://169.254.169.254/",
+            "tcp://0xA9FEA9FE:80",
+            "amqp://2852039166/",
+            "amqp://METADATA.google.internal/",
+            "redis://127.1:9900/",
         ] {
             assert!(dsn(bad).forbidden(&own).is_some(), "{bad}");
         }

@@ -4,6 +4,10 @@
 //! them look and never change anything, keep at most one connection, and say what is wrong in one sentence without secrets:
 //! what a driver or the other side sent is never shown raw.
 
+mod amqp;
+pub mod kafka;
+pub mod rabbitmq;
+mod socket;
 pub mod tcp;
 
 use std::net::SocketAddr;

@@ -5,8 +5,13 @@
 //! the product from outside.
 
 mod app;
+pub mod daemon;
+mod kafka;
+mod rabbitmq;
 pub mod tool;
 mod venv;
 
 pub use app::{App, Server};
+pub use kafka::Kafka;
+pub use rabbitmq::RabbitMq;
 pub use venv::python;
