@@ -52,7 +52,7 @@ mod real {
 
     fn with(kafka: &server::Kafka, more: Value) -> std::sync::Arc<dyn seaworthy_health::Check> {
         let mut options = json!({ "bootstrap": [kafka.address.to_string()] });
-        for (key, value) in more.as_object().unwrap() {
+        for (key, value) in more.as_object().expect("options") {
             options[key] = value.clone();
         }
         check::<Kafka>(options)
@@ -91,11 +91,11 @@ mod real {
             assert_eq!(outcome.metadata["brokers"], 1);
         }
         assert_eq!(
-            kafka.topics().await.unwrap(),
+            kafka.topics().await.expect("Kafka"),
             [""; 0],
             "asking makes no topic"
         );
-        kafka.create("config_updates", 3).await.unwrap();
+        kafka.create("config_updates", 3).await.expect("Kafka");
         becomes(&*wanted, State::Ok).await;
     }
 
@@ -105,14 +105,17 @@ mod real {
                 json!({ "group": "shop", "topic": "config_updates", "warn": warn, "fail": fail });
             with(kafka, more)
         };
-        kafka.produce("config_updates", 5).await.unwrap();
+        kafka.produce("config_updates", 5).await.expect("Kafka");
         let unread = judged(1, 2);
         let outcome = becomes(&*unread, State::Unknown).await;
         assert_eq!(
             outcome.message,
             "`shop` has read nothing of `config_updates` yet"
         );
-        kafka.commit("shop", "config_updates", 2).await.unwrap();
+        kafka
+            .commit("shop", "config_updates", 2)
+            .await
+            .expect("Kafka");
         let outcome = look(&*unread).await;
         assert_eq!(outcome.state, State::Fail, "{outcome:?}");
         assert_eq!(

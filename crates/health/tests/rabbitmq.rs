@@ -84,24 +84,24 @@ mod real {
         let outcome = look(&*judged).await;
         assert_eq!(outcome.state, State::Fail);
         assert_eq!(outcome.message, "there is no queue `orders` (404)");
-        rabbit.fill("orders", 2).await.unwrap();
+        rabbit.fill("orders", 2).await.expect("RabbitMQ");
         let outcome = look(&*judged).await;
         assert_eq!(outcome.state, State::Ok, "{outcome:?}");
         assert_eq!(outcome.metadata["queue_depth"], 2);
         assert_eq!(outcome.metadata["consumers"], 0);
-        rabbit.fill("orders", 1).await.unwrap();
+        rabbit.fill("orders", 1).await.expect("RabbitMQ");
         let outcome = look(&*judged).await;
         assert_eq!(outcome.state, State::Warn);
         assert_eq!(
             outcome.message,
             "3 messages wait in `orders`, the limit is 2"
         );
-        rabbit.fill("orders", 1).await.unwrap();
+        rabbit.fill("orders", 1).await.expect("RabbitMQ");
         assert_eq!(look(&*judged).await.state, State::Fail);
         let list = rabbit
             .ctl(&["list_queues", "-p", "shop", "name", "messages"])
             .await
-            .unwrap();
+            .expect("RabbitMQ");
         assert!(list.contains("orders\t4"), "nothing is taken out: {list}");
     }
 

@@ -5,6 +5,7 @@
 //! what a driver or the other side sent is never shown raw.
 
 mod amqp;
+pub mod celery;
 pub mod kafka;
 pub mod rabbitmq;
 mod socket;

@@ -13,13 +13,13 @@ use seaworthy_testkit::wait;
 use serde_json::Value;
 
 /// Long enough for a healthy server on a busy machine.
-pub const PATIENT: Duration = Duration::from_secs(30);
+pub(crate) const PATIENT: Duration = Duration::from_secs(30);
 
 /// How long a run may take that is meant to run out of time.
-pub const IMPATIENT: Duration = Duration::from_millis(700);
+pub(crate) const IMPATIENT: Duration = Duration::from_millis(700);
 
 /// The check that these options describe.
-pub fn check<P: Probe>(options: Value) -> Arc<dyn Check> {
+pub(crate) fn check<P: Probe>(options: Value) -> Arc<dyn Check> {
     let probe: P = serde_json::from_value(options).expect("the options");
     let mut faults = Vec::new();
     probe.faults(&Around::default(), &mut faults);
@@ -28,7 +28,7 @@ pub fn check<P: Probe>(options: Value) -> Arc<dyn Check> {
 }
 
 /// The options that `options` finds fault with.
-pub fn faults<P: Probe>(options: Value) -> Vec<&'static str> {
+pub(crate) fn faults<P: Probe>(options: Value) -> Vec<&'static str> {
     let probe: P = serde_json::from_value(options).expect("the options");
     let mut faults = Vec::new();
     probe.faults(&Around::default(), &mut faults);
@@ -36,7 +36,7 @@ pub fn faults<P: Probe>(options: Value) -> Vec<&'static str> {
 }
 
 /// One run, cut short after `limit` as the engine does it.
-pub async fn run(check: &dyn Check, limit: Duration) -> Outcome {
+pub(crate) async fn run(check: &dyn Check, limit: Duration) -> Outcome {
     match tokio::time::timeout(limit, check.run()).await {
         Ok(outcome) => outcome,
         Err(_) => Outcome::timed_out("timed out"),
@@ -44,12 +44,12 @@ pub async fn run(check: &dyn Check, limit: Duration) -> Outcome {
 }
 
 /// One patient run.
-pub async fn look(check: &dyn Check) -> Outcome {
+pub(crate) async fn look(check: &dyn Check) -> Outcome {
     run(check, PATIENT).await
 }
 
 /// Runs until the state is `state`, which must come.
-pub async fn becomes(check: &dyn Check, state: State) -> Outcome {
+pub(crate) async fn becomes(check: &dyn Check, state: State) -> Outcome {
     let what = format!("{state:?}");
     wait::until(&what, Duration::from_secs(120), || async {
         let outcome = run(check, Duration::from_secs(5)).await;
@@ -61,7 +61,7 @@ pub async fn becomes(check: &dyn Check, state: State) -> Outcome {
 }
 
 /// Runs against peers that are no such server, and checks that each is told from the others in one safe sentence.
-pub async fn misbehaving(make: impl Fn(std::net::SocketAddr) -> Arc<dyn Check>) {
+pub(crate) async fn misbehaving(make: impl Fn(std::net::SocketAddr) -> Arc<dyn Check>) {
     let nobody = make(seaworthy_testkit::address::free().expect("a port"));
     let outcome = look(&*nobody).await;
     assert_eq!(outcome.state, State::Fail);

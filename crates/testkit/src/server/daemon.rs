@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use tokio::process::Command;
 
-use crate::process::{Group, Signal};
+use crate::process::{Group, Output, Signal};
 use crate::wait;
 
 /// How long a server of the heavy kind may take to come up on a busy machine.
@@ -43,12 +43,12 @@ impl Daemon {
     /// When it cannot be started, ends, or does not answer in time.
     pub async fn start<A: Future<Output = bool>>(
         &mut self,
-        answers: impl Fn() -> A,
+        answers: impl Fn(&Output) -> A,
     ) -> crate::Result<()> {
         let mut group = Group::start(self.name, (self.command)())?;
         wait::until(&format!("{} to answer", self.name), START, || {
             let ended = group.has_ended();
-            let asked = answers();
+            let asked = answers(group.output());
             async move { (ended || asked.await).then_some(()) }
         })
         .await

@@ -99,7 +99,7 @@ impl Kafka {
     pub async fn restart(&mut self) -> crate::Result<()> {
         let address = self.address;
         self.server
-            .start(|| async move { answers(address).await.is_ok() })
+            .start(|_| async move { answers(address).await.is_ok() })
             .await
     }
 

@@ -5,6 +5,8 @@
 //! the product from outside.
 
 mod app;
+mod broker;
+mod celery;
 pub mod daemon;
 mod kafka;
 mod rabbitmq;
@@ -12,6 +14,8 @@ pub mod tool;
 mod venv;
 
 pub use app::{App, Server};
+pub use broker::RedisBroker;
+pub use celery::Celery;
 pub use kafka::Kafka;
 pub use rabbitmq::RabbitMq;
 pub use venv::python;

@@ -67,7 +67,7 @@ impl RabbitMq {
         });
         let mapped = SocketAddr::from(([127, 0, 0, 1], port));
         mapper
-            .start(|| async move { TcpStream::connect(mapped).await.is_ok() })
+            .start(|_| async move { TcpStream::connect(mapped).await.is_ok() })
             .await?;
         let made = node.clone();
         let mut rabbit = Self {
@@ -90,7 +90,7 @@ impl RabbitMq {
     pub async fn restart(&mut self) -> crate::Result<()> {
         let address = self.address;
         self.server
-            .start(|| async move { greets(address).await.is_ok() })
+            .start(|_| async move { greets(address).await.is_ok() })
             .await
     }
 

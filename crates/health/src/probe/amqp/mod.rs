@@ -7,12 +7,15 @@
 //! Not done: heartbeats (switched off at the handshake, a run has its own timeout), more than one channel, publishing of
 //! anything that does not fit into one frame.
 
+mod login;
 pub(crate) mod wire;
 
 use seaworthy_core::dsn::Dsn;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::Instant;
 
 use super::socket::{self, Security, Socket, Trouble};
+use login::refusal;
 use wire::{Reader, Writer};
 
 /// What is spoken, for messages.
@@ -30,6 +33,9 @@ const CHANNEL: u16 = 1;
 
 /// Frames of others between ours, such as heartbeats; a peer that sends more of them says nothing.
 const MOST_IGNORED: usize = 64;
+
+/// Frames that may be on their way when the channel is closed.
+const MOST_LATE: usize = 30_000;
 
 /// An open connection to one virtual host.
 pub(crate) struct Connection {
@@ -83,24 +89,7 @@ impl Connection {
             socket,
             version: None,
         };
-        connection.socket.write_all(b"AMQP\x00\x00\x09\x01").await?;
-        connection.socket.flush().await?;
-        let start = connection.expect((10, 10)).await?;
-        connection.version = version(&start)?;
-        let user = url.user().unwrap_or_else(|| "guest".to_owned());
-        let password = url.password().unwrap_or_else(|| "guest".to_owned());
-        connection.method(0, start_ok(&user, &password)).await?;
-        let tune = connection.expect((10, 30)).await?;
-        let mut tune = tune.arguments();
-        let (_, frame) = (tune.short()?, tune.long()?);
-        let frame = if frame == 0 { MOST } else { frame.min(MOST) };
-        let tune_ok = Writer::method(10, 31).short(CHANNEL).long(frame).short(0);
-        connection.method(0, tune_ok).await?;
-        let name = url.name();
-        let host = if name.is_empty() { "/" } else { &name };
-        let open = Writer::method(10, 40).text(host).text("").octet(0);
-        connection.method(0, open).await?;
-        connection.expect((10, 41)).await?;
+        connection.log_in(url).await?;
         Ok(connection)
     }
 
@@ -111,11 +100,31 @@ impl Connection {
         self.expect((20, 11)).await.map(drop)
     }
 
-    /// Closes the channel.
+    /// Closes the channel. What was on its way on it is read over.
     pub(crate) async fn close_channel(&mut self) -> Result<(), Trouble> {
         let close = Writer::method(20, 40).short(200).text("").long(0);
         self.method(CHANNEL, close).await?;
-        self.expect((20, 41)).await.map(drop)
+        for _ in 0..MOST_LATE {
+            let (kind, payload) = self.any_frame().await?;
+            let mut reader = Reader(&payload);
+            if kind != METHOD {
+                continue;
+            }
+            match (reader.short()?, reader.short()?) {
+                (20, 41) => return Ok(()),
+                (10, 50) => return Err(refusal(reader.short()?)),
+                _ => {}
+            }
+        }
+        Err(Trouble::Foreign)
+    }
+
+    /// Whether something comes before `until`. Nothing is read, so that giving up breaks nothing.
+    pub(crate) async fn comes_before(&mut self, until: Instant) -> Result<bool, Trouble> {
+        match tokio::time::timeout_at(until, self.socket.fill_buf()).await {
+            Ok(came) => Ok(came.map(|_| true)?),
+            Err(_) => Ok(false),
+        }
     }
 
     /// Asks for something on the channel, and waits for the method `answer`.
@@ -234,28 +243,31 @@ impl Connection {
 
     async fn next_frame(&mut self, wanted: u8) -> Result<Vec<u8>, Trouble> {
         for _ in 0..MOST_IGNORED {
-            let kind = self.socket.read_u8().await?;
-            // Said at once: what is no AMQP may never send the rest of a head.
-            if !matches!(kind, METHOD | HEADER | BODY | HEARTBEAT) {
-                return Err(Trouble::Foreign);
-            }
-            let _channel = self.socket.read_u16().await?;
-            let length = self.socket.read_u32().await?;
-            if length > MOST {
-                return Err(Trouble::Foreign);
-            }
-            let payload = socket::read_bytes(&mut self.socket, length as usize).await?;
-            if self.socket.read_u8().await? != END {
-                return Err(Trouble::Foreign);
-            }
-            if kind == wanted {
-                return Ok(payload);
-            }
-            if kind != HEARTBEAT {
-                return Err(Trouble::Foreign);
+            match self.any_frame().await? {
+                (kind, payload) if kind == wanted => return Ok(payload),
+                (HEARTBEAT, _) => {}
+                _ => return Err(Trouble::Foreign),
             }
         }
         Err(Trouble::Foreign)
+    }
+
+    async fn any_frame(&mut self) -> Result<(u8, Vec<u8>), Trouble> {
+        let kind = self.socket.read_u8().await?;
+        // Said at once: what is no AMQP may never send the rest of a head.
+        if !matches!(kind, METHOD | HEADER | BODY | HEARTBEAT) {
+            return Err(Trouble::Foreign);
+        }
+        let _channel = self.socket.read_u16().await?;
+        let length = self.socket.read_u32().await?;
+        if length > MOST {
+            return Err(Trouble::Foreign);
+        }
+        let payload = socket::read_bytes(&mut self.socket, length as usize).await?;
+        if self.socket.read_u8().await? != END {
+            return Err(Trouble::Foreign);
+        }
+        Ok((kind, payload))
     }
 
     async fn method(&mut self, channel: u16, method: Writer) -> Result<(), Trouble> {
@@ -270,45 +282,4 @@ impl Connection {
         self.socket.write_all(&frame.0).await?;
         Ok(())
     }
-}
-
-fn version(start: &Method) -> Result<Option<String>, Trouble> {
-    let mut arguments = start.arguments();
-    arguments.take(2)?;
-    let properties = Reader(arguments.bytes()?);
-    let mechanisms = arguments.bytes()?;
-    if !mechanisms
-        .split(|byte| *byte == b' ')
-        .any(|word| word == b"PLAIN")
-    {
-        return Err(Trouble::Says(
-            "it does not offer to log in with a password".to_owned(),
-        ));
-    }
-    let version = properties.text_field("version")?;
-    Ok(version.and_then(|version| socket::version(&version)))
-}
-
-fn start_ok(user: &str, password: &str) -> Writer {
-    // Without this a wrong password is a closed connection and no more.
-    let capabilities = Writer::default().yes_field("authentication_failure_close");
-    let properties = Writer::default()
-        .text_field("product", "seaworthy")
-        .text_field("connection_name", "seaworthy check")
-        .table_field("capabilities", &capabilities);
-    Writer::method(10, 11)
-        .bytes(&properties.0)
-        .text("PLAIN")
-        .bytes(format!("\0{user}\0{password}").as_bytes())
-        .text("en_US")
-}
-
-/// What the server means when it closes the connection.
-fn refusal(code: u16) -> Trouble {
-    Trouble::Says(match code {
-        403 => "it refuses the user or the password (403)".to_owned(),
-        530 => "there is no such virtual host, or the user may not use it (530)".to_owned(),
-        320 => "it is shutting down (320)".to_owned(),
-        _ => format!("it closed the connection ({code})"),
-    })
 }

@@ -24,6 +24,16 @@ const API_VERSIONS: Api = api("ApiVersions", 18, 0);
 const SASL_HANDSHAKE: Api = api("SaslHandshake", 17, 1);
 const SASL_AUTHENTICATE: Api = api("SaslAuthenticate", 36, 0);
 
+/// What is kept of the versions that a broker speaks.
+const USED: [Api; 6] = [
+    METADATA,
+    FIND_COORDINATOR,
+    OFFSET_FETCH,
+    LIST_OFFSETS,
+    SASL_HANDSHAKE,
+    SASL_AUTHENTICATE,
+];
+
 const fn api(name: &'static str, key: i16, version: i16) -> Api {
     Api { name, key, version }
 }
@@ -60,7 +70,10 @@ impl Connection {
         if answer.short()? != 0 {
             return Err(Trouble::Foreign);
         }
-        connection.spoken = answer.list(|one| Ok((one.short()?, one.short()?, one.short()?)))?;
+        let mut spoken = answer.list(|one| Ok((one.short()?, one.short()?, one.short()?)))?;
+        spoken.retain(|(key, ..)| USED.iter().any(|api| api.key == *key));
+        spoken.shrink_to_fit();
+        connection.spoken = spoken;
         if let Some(login) = login {
             connection.log_in(login).await?;
         }

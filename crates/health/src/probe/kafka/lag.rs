@@ -39,7 +39,7 @@ impl Answers {
         }
         let mut lag: u64 = 0;
         for (leader, partitions) in leaders {
-            let broker = cluster.broker(leader).ok_or(Trouble::Foreign)?;
+            let broker = cluster.broker(leader).ok_or_else(nobody)?;
             let mut elsewhere = self.go(broker).await?;
             for (partition, end) in cluster::ends(&mut elsewhere, topic, &partitions).await? {
                 let behind = read
@@ -81,4 +81,8 @@ impl Answers {
         }
         Connection::open(host, *port, &self.security, self.login.as_ref()).await
     }
+}
+
+fn nobody() -> Trouble {
+    Trouble::Says("the leader of a partition is none of the brokers".to_owned())
 }
