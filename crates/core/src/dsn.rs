@@ -82,7 +82,10 @@ impl Dsn {
                 Some(IpAddr::from([127, 0, 0, 1]))
             }
             // Only the schemes of the web have their addresses read by the parser.
-            Host::Domain(name) => match Url::parse(&format!("http://{name}/")).ok()?.host()? {
+            Host::Domain(name) => match Url::parse(&format!("http://{}/", decoded(name)))
+                .ok()?
+                .host()?
+            {
                 Host::Ipv4(ip) => Some(IpAddr::V4(ip)),
                 _ => None,
             },
@@ -243,6 +246,11 @@ mod tests {
             "redis://0xa9fea9fe:6379",
             "redis://2852039166:6379",
             "postgres://LOCALHOST:9900/x",
+            "postgres://169.254.169.254/",
+            "tcp://0xA9FEA9FE:80",
+            "amqp://2852039166/",
+            "amqp://METADATA.google.internal/",
+            "redis://127.1:9900/",
         ] {
             assert!(dsn(bad).forbidden(&own).is_some(), "{bad}");
         }

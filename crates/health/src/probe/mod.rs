@@ -4,15 +4,20 @@
 //! them look and never change anything, keep at most one connection, and say what is wrong in one sentence without secrets:
 //! what a driver or the other side sent is never shown raw.
 
+mod amqp;
+pub mod celery;
 pub mod count;
 pub mod disk;
 pub mod exec;
 pub mod grpc;
 pub mod heartbeat;
 pub mod http;
+pub mod kafka;
 pub mod memory;
 pub mod nats;
+pub mod rabbitmq;
 mod reading;
+mod socket;
 mod stream;
 pub mod tcp;
 pub mod upstream;

@@ -5,14 +5,23 @@
 //! the product from outside.
 
 mod app;
+mod broker;
+mod celery;
 mod daemon;
 mod grpc;
+mod kafka;
+pub mod launched;
 mod nats;
+mod rabbitmq;
 pub mod tool;
 mod venv;
 
 pub use app::{App, Server};
+pub use broker::RedisBroker;
+pub use celery::Celery;
 pub use daemon::Daemon;
 pub use grpc::GrpcHealth;
+pub use kafka::Kafka;
 pub use nats::Nats;
+pub use rabbitmq::RabbitMq;
 pub use venv::python;

@@ -1,0 +1,211 @@
+//! What the configuration says about a Kafka check.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use seaworthy_core::dsn::Dsn;
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::super::socket::{Kept, Security};
+use super::super::{Around, Fault, Probe, judge_url};
+use super::Answers;
+use super::connection::Login;
+use crate::Check;
+
+/// Asks a Kafka cluster for its brokers, and for topics and the lag of a group if told so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Kafka {
+    /// Brokers to begin with, such as `[kafka-1:9092, kafka-2:9092]`; the first that answers tells about the cluster. An entry
+    /// may itself be a list with commas, as `KAFKA_BOOTSTRAP_SERVERS` is.
+    #[serde(alias = "brokers")]
+    pub bootstrap: Vec<String>,
+    /// Topics that must exist, each with a leader for every partition. They are looked at and never made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub topics: Vec<String>,
+    /// A group of consumers whose lag on `topic` is judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// The topic that `group` reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    /// Being more messages behind than this, over all partitions, is `degraded`.
+    #[serde(default = "warn")]
+    pub warn: u64,
+    /// Being more messages behind than this, over all partitions, is a failure.
+    #[serde(default = "fail")]
+    pub fail: u64,
+    /// The user to log in as, with SASL/PLAIN; nobody without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The password of `user`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Password>,
+    /// Whether brokers speak TLS; false by default.
+    #[serde(default)]
+    pub tls: bool,
+    /// A PEM file with the certificates to trust over TLS; the system's without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+}
+
+fn warn() -> u64 {
+    1000
+}
+
+fn fail() -> u64 {
+    10_000
+}
+
+/// A password, which is never shown.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Password(String);
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl Serialize for Password {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("***")
+    }
+}
+
+impl JsonSchema for Password {
+    fn schema_name() -> Cow<'static, str> {
+        "Password".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "title": "secret",
+            "description": "A text that is never printed.",
+            "format": "password",
+            "writeOnly": true,
+        })
+    }
+}
+
+impl Kafka {
+    fn urls(&self) -> impl Iterator<Item = (&str, Option<Dsn>)> {
+        let entries = self.bootstrap.iter().flat_map(|entry| entry.split(','));
+        entries.map(|entry| {
+            let entry = entry.trim();
+            let url = format!("kafka://{entry}").parse::<Dsn>().ok();
+            (
+                entry,
+                url.filter(|url| url.port_or(0) != 0 && url.user().is_none()),
+            )
+        })
+    }
+
+    /// Whether a broker that another one named may be asked.
+    pub(super) fn may_go(&self, host: &str, port: u16, own: &[SocketAddr]) -> bool {
+        let host = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host.to_owned()
+        };
+        let url = format!("kafka://{host}:{port}").parse::<Dsn>();
+        url.is_ok_and(|url| url.forbidden(own).is_none())
+    }
+
+    fn named(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        let topics = self.topics.iter().map(|topic| ("topics", topic));
+        let topic = self.topic.iter().map(|topic| ("topic", topic));
+        topics
+            .chain(topic)
+            .chain(self.group.iter().map(|group| ("group", group)))
+    }
+}
+
+impl Probe for Kafka {
+    const KIND: &'static str = "kafka";
+
+    fn faults(&self, around: &Around, faults: &mut Vec<Fault>) {
+        if self.bootstrap.is_empty() {
+            faults.push(Fault::new(
+                "bootstrap",
+                "there is no broker to ask",
+                "write `[kafka:9092]`",
+            ));
+        }
+        for (entry, url) in self.urls() {
+            match url {
+                Some(url) => judge_url("bootstrap", &url, &["kafka"], around, faults),
+                // It may be a URL with a password in it, so it is not repeated.
+                None if entry.contains('@') => {
+                    let help = "write `kafka:9092`; user and password have options of their own";
+                    faults.push(Fault::new(
+                        "bootstrap",
+                        "a broker is a host and a port",
+                        help,
+                    ));
+                }
+                None => {
+                    let message = format!("`{entry}` is not a host and a port");
+                    faults.push(Fault::new("bootstrap", message, "write it as `kafka:9092`"));
+                }
+            }
+        }
+        for (option, name) in self.named() {
+            if name.is_empty() || name.len() > 249 {
+                let message = "a name has 1 to 249 bytes";
+                faults.push(Fault::new(
+                    option,
+                    message,
+                    "write the name as Kafka lists it",
+                ));
+            }
+        }
+        if self.group.is_some() != self.topic.is_some() {
+            let (option, other) = if self.group.is_some() {
+                ("topic", "group")
+            } else {
+                ("group", "topic")
+            };
+            let message = format!("`{other}` says nothing without `{option}`");
+            faults.push(Fault::new(option, message, "give both, or none"));
+        }
+        if self.user.is_some() != self.password.is_some() {
+            let (option, other) = if self.user.is_some() {
+                ("password", "user")
+            } else {
+                ("user", "password")
+            };
+            let message = format!("`{other}` says nothing without `{option}`");
+            faults.push(Fault::new(option, message, "give both, or none"));
+        }
+        if self.warn > self.fail {
+            faults.push(Fault::new(
+                "warn",
+                "it warns later than it fails",
+                "make `warn` smaller than `fail`",
+            ));
+        }
+    }
+
+    fn check(&self, around: &Around) -> Arc<dyn Check> {
+        let brokers = self.urls().filter_map(|(_, url)| url);
+        let login = self.user.clone().zip(self.password.clone());
+        Arc::new(Answers {
+            brokers: brokers.map(|url| (url.host(), url.port_or(0))).collect(),
+            security: Security::new(self.tls, self.ca.as_deref()),
+            login: login.map(|(user, password)| Login {
+                user,
+                password: password.0,
+            }),
+            turn: Default::default(),
+            kept: Kept::default(),
+            own: around.own.clone(),
+            options: self.clone(),
+        })
+    }
+}
