@@ -76,15 +76,17 @@ impl Dsn {
     /// Why nobody may connect there, if so: link-local addresses hold the secrets of clouds (169.254.169.254), and `own` addresses are
     /// our own administration.
     pub fn forbidden(&self, own: &[SocketAddr]) -> Option<&'static str> {
-        let ip = match self.0.host() {
-            Some(Host::Ipv4(ip)) => Some(IpAddr::V4(ip)),
-            Some(Host::Ipv6(ip)) => Some(IpAddr::V6(ip).to_canonical()),
-            Some(Host::Domain("metadata.google.internal" | "metadata" | "instance-data")) => {
-                return Some("the metadata service of a cloud holds secrets");
-            }
-            Some(Host::Domain("localhost")) => Some(IpAddr::from([127, 0, 0, 1])),
-            _ => None,
-        }?;
+        let ip = match self.resolvable()? {
+            Host::Ipv4(ip) => IpAddr::V4(ip),
+            Host::Ipv6(ip) => IpAddr::V6(ip).to_canonical(),
+            Host::Domain(name) => match name.trim_end_matches('.') {
+                "metadata.google.internal" | "metadata" | "instance-data" => {
+                    return Some("the metadata service of a cloud holds secrets");
+                }
+                "localhost" => IpAddr::from([127, 0, 0, 1]),
+                _ => return None,
+            },
+        };
         let link_local = match ip {
             IpAddr::V4(ip) => ip.is_link_local(),
             IpAddr::V6(ip) => {
@@ -104,6 +106,20 @@ impl Dsn {
             own.port() == port && same
         });
         is_own.then_some("that is where Seaworthy is administered")
+    }
+}
+
+impl Dsn {
+    /// The host as a resolver will understand it. In URLs of the web an address is one however it is written; in all others
+    /// the parser leaves it as a name, and `169.254.169.254`, `0xa9fea9fe` and `LOCALHOST` would pass for one.
+    fn resolvable(&self) -> Option<Host> {
+        Some(match self.0.host()? {
+            Host::Domain(name) => {
+                Host::parse(name).unwrap_or_else(|_| Host::Domain(name.to_lowercase()))
+            }
+            Host::Ipv4(ip) => Host::Ipv4(ip),
+            Host::Ipv6(ip) => Host::Ipv6(ip),
+        })
     }
 }
 
@@ -226,10 +242,24 @@ mod tests {
             "http://127.0.0.1:9900/",
             "http://localhost:9900/-/stop",
             "http://127.0.0.2:9900/",
+            "redis://169.254.169.254:80",
+            "redis://2852039166:80",
+            "redis://0xA9FEA9FE:80",
+            "postgres://[::ffff:169.254.169.254]/shop",
+            "postgres://127.0.0.1:9900/shop",
+            "amqp://LOCALHOST.:9900",
+            "tcp://Metadata.Google.Internal:80",
         ] {
             assert!(dsn(bad).forbidden(&own).is_some(), "{bad}");
         }
-        for good in ["http://127.0.0.1:8000/", "http://10.0.0.1/", "http://db/"] {
+        for good in [
+            "http://127.0.0.1:8000/",
+            "http://10.0.0.1/",
+            "http://db/",
+            "redis://10.0.0.1",
+            "redis://127.0.0.1:6379",
+            "postgres://db_1.shop:5432/x",
+        ] {
             assert_eq!(dsn(good).forbidden(&own), None, "{good}");
         }
     }
