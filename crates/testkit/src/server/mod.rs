@@ -2,11 +2,21 @@
 //!
 //! [`App`] names a server: its [`command`](App::command) is what a user would type after `seaworthy run --`, and
 //! [`start`](App::start) runs it alone, for comparisons and for `--connect`. [`tool`] finds the programs that press on
-//! the product from outside.
+//! the product from outside. [`Redis`] and its like are what an app depends on; a [`Gap`] before one of them is the network.
 
 mod app;
+mod daemon;
+mod gap;
+mod postgres;
+mod redis;
+mod rude;
 pub mod tool;
 mod venv;
 
 pub use app::{App, Server};
+pub use daemon::Daemon;
+pub use gap::{Gap, Mode};
+pub use postgres::Postgres;
+pub use redis::Redis;
+pub use rude::{Manners, Rude};
 pub use venv::python;
