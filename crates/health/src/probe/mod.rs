@@ -4,7 +4,22 @@
 //! them look and never change anything, keep at most one connection, and say what is wrong in one sentence without secrets:
 //! what a driver or the other side sent is never shown raw.
 
+mod bounded;
+#[cfg(any(feature = "redis", feature = "postgres"))]
+mod counted;
+mod kept;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+#[cfg(any(feature = "redis", feature = "postgres"))]
+pub mod queue;
+#[cfg(feature = "redis")]
+pub mod redis;
+#[cfg(feature = "postgres")]
+pub mod rows;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod sql;
 pub mod tcp;
+mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -96,4 +111,12 @@ pub(crate) fn unreachable(error: &std::io::Error) -> crate::Outcome {
         _ if error.raw_os_error().is_none() => "its name could not be resolved".to_owned(),
         kind => format!("the connection failed ({kind})"),
     })
+}
+
+/// A version as the other side says it, when it is one: nothing else that it sends is shown.
+pub(crate) fn version(text: &str) -> Option<&str> {
+    let word = text.split_whitespace().next()?;
+    let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || b".-_+~:".contains(&byte);
+    let is_version = word.len() <= 64 && word.starts_with(|c: char| c.is_ascii_digit());
+    (is_version && word.bytes().all(is_fine)).then_some(word)
 }
