@@ -125,7 +125,7 @@ mod real {
         server.stop().await?;
         server.start().await?;
         is_well(&check, FINE).await;
-        server.pause()?;
+        server.pause().await?;
         for _ in 0..3 {
             assert_eq!(look_for(&check, SOON).await.state, State::TimedOut);
         }

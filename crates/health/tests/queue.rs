@@ -125,7 +125,7 @@ mod real {
         shows(&of("delayed"), State::Ok, "2 waiting", depth, 2).await;
         shows(&of("set"), State::Ok, "3 waiting", depth, 3).await;
         says(&of("text"), "what is under the key is no queue").await;
-        server.pause()?;
+        server.pause().await?;
         assert_eq!(look_for(&list, SOON).await.state, State::TimedOut);
         server.resume()?;
         assert_eq!(look(&list).await.metadata[depth], 10_001);
@@ -150,7 +150,7 @@ mod real {
         server.sql("INSERT INTO jobs VALUES (false)").await?;
         let full = "3 waiting, the limit is 2";
         shows(&jobs, State::Fail, full, depth, 3).await;
-        server.pause()?;
+        server.pause().await?;
         assert_eq!(look_for(&jobs, SOON).await.state, State::TimedOut);
         server.resume()?;
         shows(&jobs, State::Fail, full, depth, 3).await;

@@ -110,7 +110,7 @@ mod real {
         says(&check, "nothing listens there (connection refused)").await;
         server.start().await?;
         is_well(&check, "it answers PING").await;
-        server.pause()?;
+        server.pause().await?;
         for _ in 0..3 {
             assert_eq!(look_for(&check, SOON).await.state, State::TimedOut);
         }

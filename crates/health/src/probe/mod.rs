@@ -8,6 +8,8 @@ mod bounded;
 #[cfg(any(feature = "redis", feature = "postgres"))]
 mod counted;
 mod kept;
+#[cfg(feature = "mysql")]
+pub mod mysql;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(any(feature = "redis", feature = "postgres"))]

@@ -98,9 +98,14 @@ fn of_file(
 
 /// Words for a handshake that failed.
 fn refusal(error: &io::Error) -> Refusal {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
-    match inner {
-        Some(Error::InvalidCertificate(why)) => match why {
+    why(error).unwrap_or_else(|| "it ended the connection during the TLS handshake".to_owned())
+}
+
+/// What TLS has against it, if that is what failed.
+pub(crate) fn why(error: &io::Error) -> Option<Refusal> {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref())?;
+    let why = match inner {
+        Error::InvalidCertificate(why) => match why {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
                 "its certificate has expired"
             }
@@ -113,11 +118,10 @@ fn refusal(error: &io::Error) -> Refusal {
             }
             _ => "its certificate is not valid",
         },
-        Some(Error::AlertReceived(_)) => "it refused the TLS handshake",
-        Some(_) => "it does not speak TLS",
-        None => "it ended the connection during the TLS handshake",
-    }
-    .to_owned()
+        Error::AlertReceived(_) => "it refused the TLS handshake",
+        _ => "it does not speak TLS",
+    };
+    Some(why.to_owned())
 }
 
 /// Asks for less than a full proof.

@@ -159,9 +159,22 @@ impl Daemon {
     /// Stops all its processes where they are (SIGSTOP): connections stay, the kernel accepts new ones, nobody answers.
     ///
     /// # Errors
-    /// When it does not run.
-    pub fn pause(&self) -> crate::Result<()> {
-        self.signal(Signal::STOP)
+    /// When it does not run, or does not stop.
+    pub async fn pause(&self) -> crate::Result<()> {
+        self.signal(Signal::STOP)?;
+        let group = self.group.iter();
+        let pids: Vec<u32> = group
+            .flat_map(|group| {
+                group
+                    .descendants()
+                    .into_iter()
+                    .map(|p| p.pid)
+                    .chain([group.pid()])
+            })
+            .collect();
+        // Each thread stops by itself; one that has not yet could answer once more.
+        let what = format!("all threads of {} to stop", self.name);
+        wait::holds(&what, PATIENCE, || pids.iter().all(|pid| is_stopped(*pid))).await
     }
 
     /// Lets it go on after [`Daemon::pause`].
@@ -188,6 +201,19 @@ fn tree(group: &Group) -> Vec<Pid> {
     let pids = std::iter::once(group.pid()).chain(group.descendants().into_iter().map(|p| p.pid));
     pids.filter_map(|pid| Pid::from_raw(pid.cast_signed()))
         .collect()
+}
+
+/// Whether all threads of a process are stopped, or it is gone.
+fn is_stopped(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+    threads.into_iter().flatten().flatten().all(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // The state is behind the name, which may hold anything.
+        let state = stat
+            .rsplit_once(')')
+            .and_then(|(_, rest)| rest.trim_start().chars().next());
+        state.is_none_or(|state| matches!(state, 'T' | 't' | 'Z' | 'X'))
+    })
 }
 
 /// Whether whoever made `path` is root; what this process makes belongs to whoever it runs as.

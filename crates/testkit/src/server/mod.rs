@@ -7,6 +7,7 @@
 mod app;
 mod daemon;
 mod gap;
+mod mariadb;
 mod postgres;
 mod redis;
 mod rude;
@@ -16,6 +17,7 @@ mod venv;
 pub use app::{App, Server};
 pub use daemon::Daemon;
 pub use gap::{Gap, Mode};
+pub use mariadb::MariaDb;
 pub use postgres::Postgres;
 pub use redis::Redis;
 pub use rude::{Manners, Rude};
