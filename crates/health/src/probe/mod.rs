@@ -4,9 +4,17 @@
 //! them look and never change anything, keep at most one connection, and say what is wrong in one sentence without secrets:
 //! what a driver or the other side sent is never shown raw.
 
+#[cfg_attr(
+    not(all(feature = "redis", feature = "postgres", feature = "mysql")),
+    allow(dead_code)
+)]
 mod bounded;
 #[cfg(any(feature = "redis", feature = "postgres"))]
 mod counted;
+#[cfg_attr(
+    not(all(feature = "redis", feature = "postgres", feature = "mysql")),
+    allow(dead_code)
+)]
 mod kept;
 #[cfg(feature = "mysql")]
 pub mod mysql;
@@ -21,6 +29,10 @@ pub mod rows;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod sql;
 pub mod tcp;
+#[cfg_attr(
+    not(all(feature = "redis", feature = "postgres", feature = "mysql")),
+    allow(dead_code)
+)]
 mod tls;
 
 use std::net::SocketAddr;
@@ -116,6 +128,10 @@ pub(crate) fn unreachable(error: &std::io::Error) -> crate::Outcome {
 }
 
 /// A version as the other side says it, when it is one: nothing else that it sends is shown.
+#[cfg_attr(
+    not(all(feature = "redis", feature = "postgres", feature = "mysql")),
+    allow(dead_code)
+)]
 pub(crate) fn version(text: &str) -> Option<&str> {
     let word = text.split_whitespace().next()?;
     let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || b".-_+~:".contains(&byte);

@@ -8,7 +8,9 @@ use seaworthy_core::dsn::Dsn;
 use serde::{Deserialize, Serialize};
 
 use super::counted::Counted;
-use super::kept::{Kept, Question};
+use super::kept::Kept;
+#[cfg(feature = "redis")]
+use super::kept::Question;
 use super::{Around, Fault, Probe};
 use crate::{Check, Outcome};
 
