@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
+use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use crate::address;
@@ -90,6 +91,8 @@ impl Daemon {
         command
             .current_dir(self.folder.path())
             .env("HOME", self.folder.path())
+            // MariaDB clears what others have left in a folder that is shared, while they still use it.
+            .env("TMPDIR", self.folder.path())
             .env("LC_ALL", "C");
         let folder = self.folder.path().metadata()?;
         if folder.uid() == NOBODY && is_root(Path::new("/proc/self"))? {
@@ -153,7 +156,12 @@ impl Daemon {
             rustix::process::kill_process(pid, Signal::KILL).ok();
         }
         group.wait(PATIENCE).await?;
-        Ok(())
+        // A process below it may have its socket a little longer.
+        let what = format!("the port of {} to be closed", self.name);
+        wait::until(&what, PATIENCE, || async {
+            TcpStream::connect(self.address).await.err().map(drop)
+        })
+        .await
     }
 
     /// Stops all its processes where they are (SIGSTOP): connections stay, the kernel accepts new ones, nobody answers.
