@@ -78,7 +78,7 @@ impl Dsn {
         match self.0.host()? {
             Host::Ipv4(ip) => Some(IpAddr::V4(ip)),
             Host::Ipv6(ip) => Some(IpAddr::V6(ip).to_canonical()),
-            Host::Domain(name) if name.eq_ignore_ascii_case("localhost") => {
+            Host::Domain(name) if name.trim_end_matches('.').eq_ignore_ascii_case("localhost") => {
                 Some(IpAddr::from([127, 0, 0, 1]))
             }
             // Only the schemes of the web have their addresses read by the parser.
@@ -96,7 +96,7 @@ impl Dsn {
     /// our own administration.
     pub fn forbidden(&self, own: &[SocketAddr]) -> Option<&'static str> {
         let known = ["metadata.google.internal", "metadata", "instance-data"];
-        let host = self.0.host_str().unwrap_or_default();
+        let host = self.0.host_str().unwrap_or_default().trim_end_matches('.');
         if known.iter().any(|known| host.eq_ignore_ascii_case(known)) {
             return Some("the metadata service of a cloud holds secrets");
         }
@@ -251,10 +251,24 @@ mod tests {
             "amqp://2852039166/",
             "amqp://METADATA.google.internal/",
             "redis://127.1:9900/",
+            "redis://169.254.169.254:80",
+            "redis://2852039166:80",
+            "redis://0xA9FEA9FE:80",
+            "postgres://[::ffff:169.254.169.254]/shop",
+            "postgres://127.0.0.1:9900/shop",
+            "amqp://LOCALHOST.:9900",
+            "tcp://Metadata.Google.Internal:80",
         ] {
             assert!(dsn(bad).forbidden(&own).is_some(), "{bad}");
         }
-        for good in ["http://127.0.0.1:8000/", "http://10.0.0.1/", "http://db/"] {
+        for good in [
+            "http://127.0.0.1:8000/",
+            "http://10.0.0.1/",
+            "http://db/",
+            "redis://10.0.0.1",
+            "redis://127.0.0.1:6379",
+            "postgres://db_1.shop:5432/x",
+        ] {
             assert_eq!(dsn(good).forbidden(&own), None, "{good}");
         }
     }

@@ -5,21 +5,50 @@
 //! what a driver or the other side sent is never shown raw.
 
 mod amqp;
+#[cfg_attr(
+    not(all(feature = "redis", feature = "postgres", feature = "mysql")),
+    allow(dead_code)
+)]
+mod bounded;
 pub mod celery;
 pub mod count;
+#[cfg(any(feature = "redis", feature = "postgres"))]
+mod counted;
 pub mod disk;
 pub mod exec;
 pub mod grpc;
 pub mod heartbeat;
 pub mod http;
 pub mod kafka;
+#[cfg_attr(
+    not(all(feature = "redis", feature = "postgres", feature = "mysql")),
+    allow(dead_code)
+)]
+mod kept;
 pub mod memory;
+#[cfg(feature = "mysql")]
+pub mod mysql;
 pub mod nats;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+#[cfg(any(feature = "redis", feature = "postgres"))]
+pub mod queue;
 pub mod rabbitmq;
 mod reading;
+#[cfg(feature = "redis")]
+pub mod redis;
+#[cfg(feature = "postgres")]
+pub mod rows;
 mod socket;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod sql;
 mod stream;
 pub mod tcp;
+#[cfg_attr(
+    not(all(feature = "redis", feature = "postgres", feature = "mysql")),
+    allow(dead_code)
+)]
+mod tls;
 pub mod upstream;
 
 use std::net::SocketAddr;
@@ -146,4 +175,16 @@ pub(crate) fn unreachable(error: &std::io::Error) -> crate::Outcome {
         _ if error.raw_os_error().is_none() => "its name could not be resolved".to_owned(),
         kind => format!("the connection failed ({kind})"),
     })
+}
+
+/// A version as the other side says it, when it is one: nothing else that it sends is shown.
+#[cfg_attr(
+    not(all(feature = "redis", feature = "postgres", feature = "mysql")),
+    allow(dead_code)
+)]
+pub(crate) fn version(text: &str) -> Option<&str> {
+    let word = text.split_whitespace().next()?;
+    let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || b".-_+~:".contains(&byte);
+    let is_version = word.len() <= 64 && word.starts_with(|c: char| c.is_ascii_digit());
+    (is_version && word.bytes().all(is_fine)).then_some(word)
 }

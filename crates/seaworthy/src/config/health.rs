@@ -78,6 +78,40 @@ pub struct Live {
 pub enum Check {
     /// Whether something accepts connections.
     Tcp(Of<probe::tcp::Tcp>),
+    /// What a URL answers.
+    Http(Of<probe::http::Http>),
+    /// What a command ends with, or prints.
+    Exec(Of<probe::exec::Exec>),
+    /// What a gRPC server says by `grpc.health.v1`.
+    Grpc(Of<probe::grpc::Grpc>),
+    /// Whether Postgres answers a query, and has the tables that it should.
+    Postgres(Of<probe::postgres::Postgres>),
+    /// Whether MySQL or MariaDB answers a query.
+    Mysql(Of<probe::mysql::Mysql>),
+    /// Whether Redis answers.
+    Redis(Of<probe::redis::Redis>),
+    /// How many entries wait, in Redis or by a query.
+    Queue(Of<probe::queue::Queue>),
+    /// How many rows a query counts.
+    Rows(Of<probe::rows::Rows>),
+    /// Whether RabbitMQ opens the virtual host, and how long a queue is.
+    Rabbitmq(Of<probe::rabbitmq::RabbitMq>),
+    /// Whether Kafka knows of brokers and topics, and how far a group is behind.
+    Kafka(Of<probe::kafka::Kafka>),
+    /// How many Celery workers answer.
+    Celery(Of<probe::celery::Celery>),
+    /// Whether NATS answers pings.
+    Nats(Of<probe::nats::Nats>),
+    /// How much room is left.
+    Disk(Of<probe::disk::Disk>),
+    /// How much memory is left until the kernel kills.
+    Memory(Of<probe::memory::Memory>),
+    /// How many recent lines a file has.
+    Count(Of<probe::count::Count>),
+    /// Whether a worker has been heard of.
+    Heartbeat(Of<probe::heartbeat::Heartbeat>),
+    /// What another service says of its health.
+    Upstream(Of<probe::upstream::Upstream>),
 }
 
 /// What all checks have, and what this kind has.
@@ -149,6 +183,23 @@ macro_rules! each {
     ($check:expr, $of:ident => $act:expr) => {
         match $check {
             Check::Tcp($of) => $act,
+            Check::Http($of) => $act,
+            Check::Exec($of) => $act,
+            Check::Grpc($of) => $act,
+            Check::Postgres($of) => $act,
+            Check::Mysql($of) => $act,
+            Check::Redis($of) => $act,
+            Check::Queue($of) => $act,
+            Check::Rows($of) => $act,
+            Check::Rabbitmq($of) => $act,
+            Check::Kafka($of) => $act,
+            Check::Celery($of) => $act,
+            Check::Nats($of) => $act,
+            Check::Disk($of) => $act,
+            Check::Memory($of) => $act,
+            Check::Count($of) => $act,
+            Check::Heartbeat($of) => $act,
+            Check::Upstream($of) => $act,
         }
     };
 }

@@ -1,0 +1,274 @@
+//! One connection to a Postgres that can only read, driven only while somebody asks.
+//!
+//! TLS is agreed here and not by the driver, so that the option `ca` and the words for what goes wrong are the same as those of
+//! other checks, and so that [`Frames`] sees every message. The price is that a login is not bound to the channel
+//! (SCRAM-PLUS); `sslmode=verify-full` protects as well.
+//!
+//! A query runs inside of a transaction that is read-only and is rolled back. That holds behind a connection pool as well, where
+//! a setting of the session would be left to whoever gets the connection next.
+
+use std::path::{Path, PathBuf};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::FutureExt as _;
+use seaworthy_core::dsn::Dsn;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage, SimpleQueryRow};
+
+use super::frame::{Frames, Nonsense};
+use super::words::Trouble;
+use crate::Outcome;
+use crate::probe::bounded::{Allowance, Bounded};
+use crate::probe::kept::Place;
+use crate::probe::sql::one_statement;
+use crate::probe::tls::{self, Proof};
+use crate::probe::{Fault, unreachable};
+
+/// The schemes of its URLs, with those of the Python drivers that are often found in `DATABASE_URL`.
+pub(crate) const SCHEMES: &[&str] = &[
+    "postgres",
+    "postgresql",
+    "postgresql+asyncpg",
+    "postgresql+psycopg",
+    "postgresql+psycopg2",
+    "postgresql+pg8000",
+];
+
+const PORT: u16 = 5432;
+
+/// How the URL wants the connection to be protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protection {
+    None,
+    /// As libpq does when nothing is said: when the server can.
+    IfPossible,
+    Tls(Proof),
+}
+
+fn protection(url: &Dsn, ca: Option<&Path>) -> Option<Protection> {
+    let mode = url.parameter("sslmode").or_else(|| url.parameter("ssl"));
+    Some(match mode.as_deref() {
+        None | Some("prefer" | "allow") => Protection::IfPossible,
+        Some("disable" | "false") => Protection::None,
+        // As libpq does: a file of authorities is there to be used.
+        Some("require" | "true") if ca.is_some() => Protection::Tls(Proof::Signed),
+        Some("require" | "true") => Protection::Tls(Proof::Nothing),
+        Some("verify-ca") => Protection::Tls(Proof::Signed),
+        Some("verify-full") => Protection::Tls(Proof::Full),
+        Some(_) => return None,
+    })
+}
+
+/// What is wrong with the URL beyond what is common to all.
+pub(crate) fn judge(url: &Dsn, faults: &mut Vec<Fault>) {
+    if protection(url, None).is_none() {
+        let message = "`sslmode` is none that Postgres has";
+        let help = "write `disable`, `prefer`, `require`, `verify-ca` or `verify-full`";
+        faults.push(Fault::new("url", message, help));
+    }
+}
+
+/// Where a Postgres is.
+pub(crate) struct Server {
+    url: Dsn,
+    ca: Option<PathBuf>,
+    /// It takes no options at the start.
+    takes_no_options: AtomicBool,
+}
+
+impl Server {
+    pub(crate) fn new(url: Dsn, ca: Option<PathBuf>) -> Self {
+        let takes_no_options = AtomicBool::new(false);
+        Self {
+            url,
+            ca,
+            takes_no_options,
+        }
+    }
+
+    async fn connect(&self) -> Result<Session, Trouble> {
+        let (host, port) = (self.url.host(), self.url.port_or(PORT));
+        let tcp = TcpStream::connect((host.as_str(), port)).await;
+        let mut tcp = tcp.map_err(|error| Trouble::Unreachable(unreachable(&error)))?;
+        tcp.set_nodelay(true).ok();
+        let ca = self.ca.as_deref();
+        let proof = match protection(&self.url, ca) {
+            Some(Protection::Tls(proof)) => proof,
+            Some(Protection::IfPossible) => Proof::Nothing,
+            Some(Protection::None) | None => return self.log_in(tcp).await,
+        };
+        if may_encrypt(&mut tcp).await? {
+            let secured = tls::secure(tcp, &host, proof, ca).await;
+            self.log_in(secured.map_err(Trouble::Refused)?).await
+        } else if protection(&self.url, ca) == Some(Protection::IfPossible) {
+            self.log_in(tcp).await
+        } else {
+            Err(Trouble::Refused("it does not offer TLS".to_owned()))
+        }
+    }
+
+    async fn log_in<S>(&self, stream: S) -> Result<Session, Trouble>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (allowance, nonsense) = (Allowance::new(), Nonsense::default());
+        let stream = Frames::new(Bounded::new(stream, allowance.clone()), nonsense.clone());
+        let opened = self.config().connect_raw(stream, NoTls).await;
+        let (client, connection) = opened.map_err(|error| {
+            if nonsense.was_seen() || allowance.is_used_up() {
+                return Trouble::NotPostgres;
+            }
+            Trouble::of(&error)
+        })?;
+        let version = connection.parameter("server_version");
+        let version = version.and_then(crate::probe::version).map(str::to_owned);
+        Ok(Session {
+            client,
+            connection: Box::pin(connection),
+            version,
+            allowance,
+            nonsense,
+        })
+    }
+
+    fn config(&self) -> Config {
+        let mut config = Config::new();
+        config
+            .user(self.url.user().unwrap_or_else(|| "postgres".to_owned()))
+            .application_name("seaworthy");
+        if let Some(password) = self.url.password() {
+            config.password(password);
+        }
+        let database = self.url.name();
+        if !database.is_empty() {
+            config.dbname(database);
+        }
+        if !self.takes_no_options.load(Ordering::Relaxed) {
+            config.options("-c default_transaction_read_only=on");
+        }
+        config
+    }
+}
+
+/// Asks whether the server can speak TLS; it answers with one letter.
+async fn may_encrypt(tcp: &mut TcpStream) -> Result<bool, Trouble> {
+    const PLEASE: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+    tcp.write_all(&PLEASE).await.map_err(|_| Trouble::Lost)?;
+    match tcp.read_u8().await {
+        Ok(b'S') => Ok(true),
+        Ok(b'N') => Ok(false),
+        Ok(_) => Err(Trouble::NotPostgres),
+        Err(_) => Err(Trouble::Lost),
+    }
+}
+
+impl Place for Server {
+    type Session = Session;
+    type Trouble = Trouble;
+
+    async fn open(&self) -> Result<Session, Trouble> {
+        match self.connect().await {
+            // PgBouncer refuses options. What they guard against is guarded by the transaction as well.
+            Err(Trouble::Option) if !self.takes_no_options.swap(true, Ordering::Relaxed) => {
+                self.connect().await
+            }
+            connected => connected,
+        }
+    }
+
+    fn renew(session: &mut Session) {
+        session.allowance.renew();
+    }
+
+    fn is_lost(trouble: &Trouble) -> bool {
+        matches!(trouble, Trouble::Lost)
+    }
+
+    fn outcome(trouble: Trouble) -> Outcome {
+        trouble.outcome()
+    }
+}
+
+/// The rows that a query returned.
+pub(crate) type Rows = Vec<SimpleQueryRow>;
+
+/// An open connection.
+pub(crate) struct Session {
+    client: Client,
+    connection: Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>,
+    version: Option<String>,
+    allowance: Allowance,
+    nonsense: Nonsense,
+}
+
+impl Session {
+    /// The version of the server.
+    pub(crate) fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
+    /// Runs queries of one statement each, all in one exchange, and returns the rows of each.
+    pub(crate) async fn read(&mut self, queries: &[&str]) -> Result<Vec<Rows>, Trouble> {
+        let mut all =
+            String::from("START TRANSACTION READ ONLY;SET LOCAL statement_timeout=30000;");
+        let major = self.version().and_then(|version| version.split('.').next());
+        let major: Option<u32> = major.and_then(|major| major.parse().ok());
+        // Otherwise a query that was given up would run on, beside the next one.
+        all.push_str(match major {
+            Some(14..) => "SET LOCAL client_connection_check_interval=500;",
+            _ => "SET LOCAL application_name='seaworthy';",
+        });
+        for query in queries {
+            all.push_str(one_statement(query));
+            // The line may end with a comment.
+            all.push_str("\n;");
+        }
+        all.push_str("ROLLBACK");
+        let mut results = self.exchange(&all).await?.into_iter().skip(3);
+        let results: Vec<Rows> = results.by_ref().take(queries.len()).collect();
+        if results.len() == queries.len() {
+            Ok(results)
+        } else {
+            Err(Trouble::NotPostgres)
+        }
+    }
+
+    async fn exchange(&mut self, queries: &str) -> Result<Vec<Rows>, Trouble> {
+        let mut asking = pin!(self.client.simple_query(queries));
+        let answer = tokio::select! {
+            biased;
+            answer = &mut asking => Some(answer),
+            // It ends with the connection, and may have left an answer.
+            end = &mut self.connection => match (asking.now_or_never(), end) {
+                (Some(Ok(answer)), _) => Some(Ok(answer)),
+                (_, Err(error)) => Some(Err(error)),
+                (answer, Ok(())) => answer,
+            },
+        };
+        // It has logged us in, so a message that is too long is a long row.
+        if self.nonsense.was_seen() || self.allowance.is_used_up() {
+            return Err(Trouble::Refused("the query returns too much".to_owned()));
+        }
+        match answer {
+            Some(Ok(messages)) => Ok(results(messages)),
+            Some(Err(error)) => Err(Trouble::of(&error)),
+            None => Err(Trouble::Lost),
+        }
+    }
+}
+
+/// The rows of each statement.
+fn results(messages: Vec<SimpleQueryMessage>) -> Vec<Rows> {
+    let mut results = Vec::new();
+    let mut rows = Vec::new();
+    for message in messages {
+        match message {
+            SimpleQueryMessage::Row(row) => rows.push(row),
+            SimpleQueryMessage::CommandComplete(_) => results.push(std::mem::take(&mut rows)),
+            _ => {}
+        }
+    }
+    results
+}

@@ -1,0 +1,172 @@
+//! How much waits in a queue.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use seaworthy_core::dsn::Dsn;
+use serde::{Deserialize, Serialize};
+
+use super::counted::Counted;
+use super::kept::Kept;
+#[cfg(feature = "redis")]
+use super::kept::Question;
+use super::{Around, Fault, Probe};
+use crate::{Check, Outcome};
+
+#[cfg(feature = "postgres")]
+use super::postgres;
+#[cfg(feature = "redis")]
+use super::redis::session as redis_session;
+
+/// Asks how much waits in a queue: a list, stream, sorted set or set in Redis, or what a query on Postgres counts. Shows
+/// `queue_depth`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Queue {
+    /// Where the queue is: `redis://…` or `postgres://…`, as in the kinds of these names.
+    pub url: Dsn,
+    /// The key of the queue in Redis. One that is not there is empty. Of a stream all entries count, also those that were read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
+    /// The query on Postgres that counts, such as `SELECT count(*) FROM jobs WHERE done_at IS NULL`. It can only read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// With more than this it is degraded. By default 1000.
+    #[serde(default = "warn")]
+    pub warn: u64,
+    /// With more than this it has failed. By default 10000.
+    #[serde(default = "fail")]
+    pub fail: u64,
+    /// A file with the certificates (PEM) that are trusted for TLS. By default those of the system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+}
+
+fn warn() -> u64 {
+    1000
+}
+
+fn fail() -> u64 {
+    10_000
+}
+
+impl Probe for Queue {
+    const KIND: &'static str = "queue";
+
+    fn faults(&self, around: &Around, faults: &mut Vec<Fault>) {
+        let schemes: Vec<&str> = all_schemes().collect();
+        super::judge_url("url", &self.url, &schemes, around, faults);
+        if self.warn > self.fail {
+            let message = format!("`warn` is {} and `fail` only {}", self.warn, self.fail);
+            faults.push(Fault::new("warn", message, "let `warn` be the smaller one"));
+        }
+        #[cfg(feature = "redis")]
+        if redis_session::SCHEMES.contains(&self.url.scheme()) {
+            redis_session::judge_database("url", &self.url, faults);
+            let has = self.queue.as_ref().is_some_and(|queue| !queue.is_empty());
+            self.judge_only(has && self.query.is_none(), "queue", faults);
+        }
+        #[cfg(feature = "postgres")]
+        if postgres::session::SCHEMES.contains(&self.url.scheme()) {
+            postgres::session::judge(&self.url, faults);
+            self.judge_only(
+                self.query.is_some() && self.queue.is_none(),
+                "query",
+                faults,
+            );
+            if let Some(query) = &self.query {
+                super::sql::judge_query(query, faults);
+            }
+        }
+    }
+
+    fn check(&self, _: &Around) -> Arc<dyn Check> {
+        #[cfg(feature = "postgres")]
+        if postgres::session::SCHEMES.contains(&self.url.scheme()) {
+            let server = postgres::session::Server::new(self.url.clone(), self.ca.clone());
+            let query = self.query.clone().unwrap_or_default();
+            return Arc::new(Counted {
+                kind: Self::KIND,
+                place: Kept::new(server),
+                question: postgres::Count(query),
+                judge: self.judge(),
+            });
+        }
+        #[cfg(feature = "redis")]
+        return Arc::new(Counted {
+            kind: Self::KIND,
+            place: Kept::new(redis_session::Server {
+                url: self.url.clone(),
+                ca: self.ca.clone(),
+            }),
+            question: Depth(self.queue.clone().unwrap_or_default()),
+            judge: self.judge(),
+        });
+        #[cfg(not(feature = "redis"))]
+        Arc::new(crate::from_fn(async || {
+            Outcome::unknown("there is no driver for it")
+        }))
+    }
+}
+
+fn all_schemes() -> impl Iterator<Item = &'static str> {
+    let all: &[&[&'static str]] = &[
+        #[cfg(feature = "redis")]
+        redis_session::SCHEMES,
+        #[cfg(feature = "postgres")]
+        postgres::session::SCHEMES,
+    ];
+    all.concat().into_iter()
+}
+
+impl Queue {
+    fn judge_only(&self, is_alone: bool, option: &'static str, faults: &mut Vec<Fault>) {
+        if !is_alone {
+            let message = format!("`{}://…` takes the option `{option}`", self.url.scheme());
+            let help = "name the key with `queue` for Redis, the query with `query` for Postgres";
+            faults.push(Fault::new(option, message, help));
+        }
+    }
+
+    fn judge(&self) -> Box<dyn Fn(u64) -> Outcome + Send + Sync> {
+        let (warn, fail) = (self.warn, self.fail);
+        Box::new(move |depth| {
+            let outcome = if depth > fail {
+                Outcome::unhealthy(format!("{depth} waiting, the limit is {fail}"))
+            } else if depth > warn {
+                Outcome::degraded(format!("{depth} waiting, the limit is {warn}"))
+            } else {
+                Outcome::healthy(format!("{depth} waiting"))
+            };
+            outcome.with("queue_depth", depth)
+        })
+    }
+}
+
+/// How much is under a key of Redis.
+#[cfg(feature = "redis")]
+struct Depth(String);
+
+#[cfg(feature = "redis")]
+impl Question<redis_session::Server> for Depth {
+    type Answer = u64;
+
+    async fn ask(
+        &self,
+        session: &mut redis_session::Session,
+    ) -> Result<u64, redis_session::Trouble> {
+        let kind: String = session.ask(redis::cmd("TYPE").arg(&self.0)).await?;
+        let count = match kind.as_str() {
+            "list" => "LLEN",
+            "stream" => "XLEN",
+            "zset" => "ZCARD",
+            "set" => "SCARD",
+            "none" => return Ok(0),
+            _ => {
+                let why = "what is under the key is no queue".to_owned();
+                return Err(redis_session::Trouble::Refused(why));
+            }
+        };
+        session.ask(redis::cmd(count).arg(&self.0)).await
+    }
+}
