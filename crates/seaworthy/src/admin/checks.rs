@@ -15,6 +15,7 @@ use seaworthy_core::health::Status;
 use seaworthy_core::names::event;
 use seaworthy_core::quantity::Duration;
 use seaworthy_health::probe::Around;
+use seaworthy_health::probe::heartbeat::Beats;
 use seaworthy_health::{Component, Health, NoSuchCheck, Only, Operated, Report};
 use seaworthy_http::error::Error;
 use serde::Deserialize;
@@ -45,6 +46,16 @@ pub(super) fn routes() -> Router<Admin> {
         .route("/-/checks/{name}/enable", post(enable))
         .route("/-/checks/{name}/force", post(force))
         .route("/-/checks/{name}/timeout", post(timeout))
+        .route("/-/heartbeat/{worker}", post(heartbeat))
+}
+
+/// A worker says that it is alive.
+async fn heartbeat(Path(worker): Path<String>) -> Response {
+    if Beats::global().beat(&worker) {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        refuse("the name is empty or too long, or there are too many workers already")
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -204,11 +204,12 @@ impl Parts {
     ) -> anyhow::Result<Control> {
         let plane = self.plane.take().expect("started before");
         let (requests, incoming) = mpsc::channel(16);
+        let reaper = Reaper::start(true).context("cannot watch child processes")?;
+        checks::leave_children_to_them(&reaper);
         let health = checks::start(&self.config, self.face.clone(), self.registry.clone());
         let instance = self
             .admin(&plane, requests, &health, &budget, &folder, admin_is_set)
             .await?;
-        let reaper = Reaper::start(true).context("cannot watch child processes")?;
         let journal = Journal::new();
         self.announce(&plane, &instance, &budget)?;
         signals.second_interrupt(self.config.shutdown.second_interrupt);

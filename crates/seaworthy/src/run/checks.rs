@@ -2,11 +2,15 @@
 //!
 //! Whatever changes is one event, and the gauges follow the same report that probes are answered from.
 
+use std::io;
 use std::sync::Arc;
 
+use rustix::process::Pid;
 use seaworthy_core::health::Status;
 use seaworthy_core::names::{event, metric};
+use seaworthy_health::probe::exec;
 use seaworthy_health::{Change, Component, Health, Report};
+use seaworthy_lifecycle::reap::Reaper;
 use seaworthy_telemetry::metrics::Registry;
 
 use super::face::Face;
@@ -27,6 +31,19 @@ pub(super) fn start(config: &Config, face: Face, registry: Arc<Registry>) -> Hea
         health.register(check.spec(&config.health, &around));
     }
     health
+}
+
+/// Commands of checks are children of this process, and not the reaper's.
+pub(super) fn leave_children_to_them(reaper: &Reaper) {
+    let reaper = reaper.clone();
+    exec::exempt_with(move |start| {
+        let started = reaper.exempt(|| {
+            let pid = i32::try_from(start()?).ok().and_then(Pid::from_raw);
+            let pid = pid.ok_or_else(|| io::Error::other("the system gave a strange pid"))?;
+            Ok::<_, io::Error>(((), pid))
+        });
+        started.map(|((), exempt)| Box::new(exempt) as Box<dyn Send>)
+    });
 }
 
 fn measure(report: &Report, registry: &Registry) {
