@@ -14,6 +14,7 @@ mod kronos;
 mod launch;
 mod limits;
 mod operations;
+mod presets;
 mod protocols;
 mod starts;
 mod terminal;
