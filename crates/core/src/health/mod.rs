@@ -4,7 +4,7 @@
 //! people read. Whether it closes the gate of readiness follows from the state and from how much the check matters, never
 //! from the word: a check may be worded `degraded` and close the gate all the same.
 //!
-//! Who is to blame is a fourth question, and only its answer may restart anything: see [`verdict`].
+//! Who is to blame is a fourth question, and only its answer may restart anything: see [`verdict()`].
 
 mod aggregate;
 mod hysteresis;
