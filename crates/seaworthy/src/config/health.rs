@@ -31,8 +31,6 @@ pub struct Health {
     pub case: Case,
     /// What readiness follows. Default `state`.
     pub gate: GateBy,
-    /// What makes the app count as broken.
-    pub live: Live,
 }
 
 impl Default for Health {
@@ -45,7 +43,6 @@ impl Default for Health {
             recheck: policy.recheck.into(),
             case: Case::Lower,
             gate: GateBy::State,
-            live: Live::default(),
         }
     }
 }
@@ -59,17 +56,6 @@ pub enum GateBy {
     State,
     /// The word: only `unhealthy` closes the gate.
     Label,
-}
-
-/// What makes the app count as broken. Dependencies have no place here: restarting the app mends none of them.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Live {
-    /// An app that has answered no request for this long, although requests waited all the while and everything that it depends
-    /// on works, is started again. Default: never.
-    pub stall_after: Option<Duration>,
-    /// Whether a stalled app makes the liveness view answer 503 as well. Default `false`.
-    pub upstream: bool,
 }
 
 /// One check: when it runs, what it means, and the options of its kind.
