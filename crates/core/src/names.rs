@@ -267,6 +267,10 @@ pub mod event {
     pub const APP_NEVER_LISTENED: &str = "app.never_listened";
     /// The process of an instance was stopped without having ended (SIGSTOP).
     pub const APP_SUSPENDED: &str = "app.suspended";
+    /// An instance gets nowhere with its requests: who is to blame, what shows it, and what is done.
+    pub const APP_STALLED: &str = "app.stalled";
+    /// A stalled instance answers again.
+    pub const APP_RECOVERED: &str = "app.recovered";
     /// A component is shown with another word than before.
     pub const CHECK_CHANGED: &str = "check.changed";
     /// Somebody set what a check shows, or that has ended.

@@ -42,7 +42,8 @@ impl Entry {
             policy,
         } = spec;
         let word = policy.words.status(State::Unknown, policy.weight);
-        let found = Component::pending(&name, check.kind(), policy.weight, word);
+        let mut found = Component::pending(&name, check.kind(), policy.weight, word);
+        found.about = policy.about;
         Self {
             id,
             check,
@@ -142,6 +143,7 @@ impl Entry {
             self.found.message = outcome.message;
             self.found.metadata = outcome.metadata;
         }
+        self.found.in_doubt = self.hysteresis.is_in_doubt();
         self.show(now);
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use seaworthy_core::health::{self, Part, State, Status, Weight, Whole};
+use seaworthy_core::health::{self, About, Part, State, Status, Weight, Whole};
 
 use crate::Metadata;
 
@@ -20,6 +20,10 @@ pub struct Component {
     pub status: Status,
     /// How much it matters.
     pub weight: Weight,
+    /// What it looks at.
+    pub about: About,
+    /// The last result differs from what is shown, which another one will confirm or not.
+    pub in_doubt: bool,
     /// One sentence.
     pub message: String,
     /// Further facts.
@@ -43,6 +47,8 @@ impl Component {
             state: State::Unknown,
             status,
             weight,
+            about: About::default(),
+            in_doubt: false,
             message: "no result yet".to_owned(),
             metadata: Metadata::new(),
             duration: None,
@@ -115,6 +121,20 @@ impl Report {
         self.components
             .iter()
             .find(|component| component.name == name)
+    }
+
+    /// The states of everything that the app needs; one in doubt is not known.
+    pub fn dependencies(&self) -> impl Iterator<Item = State> {
+        let counting = self.components.iter().filter(|one| one.counts());
+        counting
+            .filter(|one| one.about == About::Dependency)
+            .map(|one| {
+                if one.in_doubt && !one.state.is_broken() {
+                    State::Unknown
+                } else {
+                    one.state
+                }
+            })
     }
 
     /// The first critical component that closes the gate.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use seaworthy_core::health::{State, Status, Verdict};
+use seaworthy_core::health::{self, App, State, Status, Verdict};
 use serde_json::Value;
 
 use crate::report::{Component, Report};
@@ -26,8 +26,6 @@ pub struct Snapshot {
     pub version: Option<String>,
     /// The word for Seaworthy's own phase, such as `running` or `draining`.
     pub state: &'static str,
-    /// Whether the process counts as alive. Nothing outside of it may close this gate.
-    pub live: Gate,
     /// Whether the app takes requests, its dependencies aside.
     pub gate: Gate,
     /// It has been ready once.
@@ -40,8 +38,10 @@ pub struct Snapshot {
     pub instances: Vec<Value>,
     /// What the checks say.
     pub report: Arc<Report>,
-    /// Who is to blame, if anybody.
-    pub verdict: Verdict,
+    /// What is known of the app itself.
+    pub app: App,
+    /// Why the app counts as stalled, if liveness may say so.
+    pub stalled: Option<String>,
     /// A closed gate of a check is worded only: readiness follows the word.
     pub gate_by_label: bool,
 }
@@ -53,15 +53,29 @@ impl Snapshot {
             service,
             version,
             state: "starting",
-            live: Gate::Open,
             gate: Gate::Closed("starting".to_owned()),
             started: false,
             started_at,
             startup_ms: None,
             instances: Vec::new(),
             report: Arc::new(Report::new(Vec::new())),
-            verdict: Verdict::Unknown,
+            app: App::Starting,
+            stalled: None,
             gate_by_label: false,
+        }
+    }
+
+    /// Who is to blame, if anybody.
+    pub fn verdict(&self) -> Verdict {
+        health::verdict(self.app, self.report.dependencies())
+    }
+
+    /// Whether a new start would help. No dependency can close this gate: what a broken one does to the app is not the app's
+    /// fault.
+    pub fn live(&self) -> Gate {
+        match &self.stalled {
+            Some(why) if self.verdict() == Verdict::AppBroken => Gate::Closed(why.clone()),
+            _ => Gate::Open,
         }
     }
 
@@ -176,6 +190,41 @@ mod tests {
                 (ready, status, reason)
             );
         }
+    }
+
+    #[test]
+    fn liveness_fails_for_a_stalled_app_and_for_no_dependency() {
+        for state in [
+            State::Ok,
+            State::Warn,
+            State::Fail,
+            State::TimedOut,
+            State::Unknown,
+        ] {
+            let mut snapshot = snapshot(Gate::Open, state, Weight::Critical);
+            snapshot.app = App::Running;
+            assert_eq!(snapshot.live(), Gate::Open);
+            snapshot.app = App::Stalled;
+            snapshot.stalled = Some("no answer for 60 s".to_owned());
+            assert_eq!(
+                snapshot.live() == Gate::Open,
+                !state.passes() || state == State::Unknown
+            );
+        }
+    }
+
+    #[test]
+    fn a_dependency_in_doubt_is_not_known_to_work() {
+        let mut snapshot = snapshot(Gate::Open, State::Ok, Weight::Critical);
+        snapshot.app = App::Stalled;
+        assert_eq!(snapshot.verdict(), Verdict::AppBroken);
+        let mut db = (*snapshot.report.components[0]).clone();
+        db.in_doubt = true;
+        snapshot.report = Arc::new(Report::new(vec![Arc::new(db.clone())]));
+        assert_eq!(snapshot.verdict(), Verdict::Unknown);
+        db.about = health::About::App;
+        snapshot.report = Arc::new(Report::new(vec![Arc::new(db)]));
+        assert_eq!(snapshot.verdict(), Verdict::AppBroken);
     }
 
     #[test]

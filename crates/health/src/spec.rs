@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use seaworthy_core::health::{Status, Steadiness, Weight, Words};
+use seaworthy_core::health::{About, Status, Steadiness, Weight, Words};
 
 use crate::Check;
 
@@ -13,6 +13,8 @@ use crate::Check;
 pub struct Policy {
     /// How much it matters.
     pub weight: Weight,
+    /// What it looks at.
+    pub about: About,
     /// How results are worded.
     pub words: Words,
     /// Time from the beginning of one run to the next, at least [`Policy::SHORTEST_INTERVAL`]; a tenth of it is left to chance,
@@ -40,6 +42,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             weight: Weight::Critical,
+            about: About::Dependency,
             words: Words::default(),
             interval: Duration::from_secs(5),
             timeout: Duration::from_secs(2),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use looking::{faults, once, probe, said};
-use seaworthy_core::health::{State, Status, Verdict, Weight};
+use seaworthy_core::health::{App, State, Status, Weight};
 use seaworthy_health::probe::upstream::{Depth, Upstream};
 use seaworthy_health::{Ask, Board, Case, Component, Format, Gate, Report, Snapshot, View};
 use seaworthy_testkit::address;
@@ -24,7 +24,7 @@ fn service(state: State, weight: Weight) -> Board {
     db.state = state;
     let mut snapshot = Snapshot::new("shop".to_owned(), None, SystemTime::now());
     snapshot.gate = Gate::Open;
-    snapshot.verdict = Verdict::Well;
+    snapshot.app = App::Running;
     snapshot.report = Arc::new(Report::new(vec![Arc::new(db)]));
     Board::new(snapshot)
 }

@@ -25,3 +25,4 @@ pub mod spawn;
 pub mod supervise;
 pub mod suspended;
 pub mod tasks;
+pub mod vitals;

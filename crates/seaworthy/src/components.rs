@@ -186,6 +186,7 @@ fn pool(config: &Config, state: &State, threads: usize) -> upstream::Config {
         // Idle connections count against the app's own limit, so all workers together keep below it.
         idle_connections: usual.idle_connections.min((most / threads).max(1)),
         park: config.app.startup.park.0,
+        progress: config.pings(),
         ..usual
     }
 }

@@ -14,6 +14,6 @@ mod verdict;
 
 pub use aggregate::{Part, Whole, whole};
 pub use hysteresis::{Hysteresis, Steadiness};
-pub use progress::{Progress, Seen};
-pub use status::{State, Status, Weight, Words};
+pub use progress::{Progress, Seen, Stall};
+pub use status::{About, State, Status, Weight, Words};
 pub use verdict::{App, Verdict, verdict};

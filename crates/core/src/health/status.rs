@@ -77,6 +77,16 @@ impl State {
     }
 }
 
+/// What a check looks at. Only the app's own failures may ever restart the app.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum About {
+    /// Something that the app needs and that a restart of the app would not mend.
+    #[default]
+    Dependency,
+    /// The app itself.
+    App,
+}
+
 /// How much a check matters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Weight {

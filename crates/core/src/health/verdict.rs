@@ -1,18 +1,19 @@
 //! Who is to blame. Three verdicts, never mixed, because each asks for something else to be done.
 
-use std::time::Duration;
-
 use super::State;
 
 /// What is known of the app itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct App {
-    /// A process of it runs and has been ready.
-    pub running: bool,
-    /// For how long it has got nowhere although requests asked it to.
-    pub stalled_for: Duration,
-    /// It counts as broken when it stalls for this long; `None` never judges.
-    pub stall_after: Option<Duration>,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum App {
+    /// It has not been ready yet.
+    #[default]
+    Starting,
+    /// It accepts requests, and nothing says that it gets nowhere with them.
+    Running,
+    /// It gets nowhere although requests ask it to.
+    Stalled,
+    /// It was ready and is not any more.
+    Down,
 }
 
 /// Who is to blame, if anybody.
@@ -47,16 +48,13 @@ pub fn verdict(app: App, dependencies: impl IntoIterator<Item = State>) -> Verdi
         broken |= state.is_broken();
         unknown |= state == State::Unknown;
     }
-    let stalled = app
-        .stall_after
-        .is_some_and(|limit| app.stalled_for >= limit);
-    match (stalled || !app.running, broken, unknown) {
+    match app {
         // A stalled app with a broken database is most likely waiting for it.
-        (_, true, _) => Verdict::DependencyBroken,
-        (true, false, true) => Verdict::Unknown,
-        (true, false, false) => Verdict::AppBroken,
-        (false, false, true) => Verdict::Unknown,
-        (false, false, false) => Verdict::Well,
+        _ if broken => Verdict::DependencyBroken,
+        App::Starting => Verdict::Unknown,
+        _ if unknown => Verdict::Unknown,
+        App::Stalled | App::Down => Verdict::AppBroken,
+        App::Running => Verdict::Well,
     }
 }
 
@@ -65,40 +63,25 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn app(stalled: u64, limit: Option<u64>) -> App {
-        App {
-            running: true,
-            stalled_for: Duration::from_secs(stalled),
-            stall_after: limit.map(Duration::from_secs),
-        }
-    }
-
     #[test]
     fn the_same_stall_has_another_culprit_when_the_database_is_down() {
-        let stalled = app(60, Some(30));
-        assert_eq!(
-            verdict(stalled, [State::Ok, State::Warn]),
-            Verdict::AppBroken
-        );
-        assert_eq!(
-            verdict(stalled, [State::Ok, State::Fail]),
-            Verdict::DependencyBroken
-        );
-        assert_eq!(
-            verdict(stalled, [State::Ok, State::TimedOut]),
-            Verdict::DependencyBroken
-        );
-        assert_eq!(
-            verdict(stalled, [State::Ok, State::Unknown]),
-            Verdict::Unknown
-        );
-        assert_eq!(verdict(stalled, []), Verdict::AppBroken);
+        for (state, culprit) in [
+            (State::Ok, Verdict::AppBroken),
+            (State::Warn, Verdict::AppBroken),
+            (State::Fail, Verdict::DependencyBroken),
+            (State::TimedOut, Verdict::DependencyBroken),
+            (State::Unknown, Verdict::Unknown),
+        ] {
+            assert_eq!(verdict(App::Stalled, [State::Ok, state]), culprit);
+            assert_eq!(verdict(App::Down, [state]), culprit);
+        }
+        assert_eq!(verdict(App::Stalled, []), Verdict::AppBroken);
     }
 
     #[test]
-    fn without_a_limit_a_stall_is_not_judged() {
-        assert_eq!(verdict(app(1_000_000, None), []), Verdict::Well);
-        assert_eq!(verdict(app(29, Some(30)), []), Verdict::Well);
+    fn an_app_that_starts_is_not_judged() {
+        assert_eq!(verdict(App::Starting, []), Verdict::Unknown);
+        assert_eq!(verdict(App::Running, [State::Ok]), Verdict::Well);
     }
 
     proptest! {
@@ -106,10 +89,8 @@ mod tests {
         fn the_app_is_never_blamed_while_anything_else_is_in_doubt(
             doubt in prop_oneof![Just(State::Fail), Just(State::TimedOut), Just(State::Unknown)],
             good in 0_usize..4,
-            stalled in 0_u64..100,
-            running in any::<bool>(),
+            app in prop_oneof![Just(App::Starting), Just(App::Running), Just(App::Stalled), Just(App::Down)],
         ) {
-            let app = App { running, ..app(stalled, Some(30)) };
             let states = std::iter::repeat_n(State::Ok, good).chain([doubt]);
             prop_assert_ne!(verdict(app, states), Verdict::AppBroken);
         }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use schemars::JsonSchema;
+use seaworthy_core::health::About;
 use seaworthy_core::quantity::Duration;
 use serde::{Deserialize, Serialize};
 
@@ -150,6 +151,7 @@ fn touched(file: &str) -> Option<(SystemTime, std::time::Duration)> {
 
 impl Probe for Heartbeat {
     const KIND: &'static str = "heartbeat";
+    const ABOUT: About = About::App;
 
     fn faults(&self, _: &Around, faults: &mut Vec<Fault>) {
         if self.worker.is_none() && self.file.is_none() {

@@ -55,6 +55,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
+use seaworthy_core::health::About;
 use serde::de::DeserializeOwned;
 
 use crate::Check;
@@ -63,6 +64,8 @@ use crate::Check;
 pub trait Probe: DeserializeOwned + JsonSchema {
     /// The word for the kind.
     const KIND: &'static str;
+    /// What the kind looks at.
+    const ABOUT: About = About::Dependency;
 
     /// Finds what the types cannot say. Opens nothing.
     fn faults(&self, around: &Around, faults: &mut Vec<Fault>);

@@ -20,7 +20,7 @@ pub(super) fn document(scene: &Scene<'_>) -> Value {
     if matches!(scene.ask.view, View::Detailed | View::Summary) {
         document["state"] = snapshot.state.into();
         document["uptime_seconds"] = scene.uptime();
-        document["verdict"] = snapshot.verdict.word().into();
+        document["verdict"] = snapshot.verdict().word().into();
     }
     if scene.ask.view == View::Summary {
         summarize(scene, &mut document);

@@ -59,7 +59,7 @@ pub(crate) fn answer(snapshot: &Snapshot, ask: Ask<'_>, now: SystemTime) -> Opti
 impl Scene<'_> {
     fn passes(&self) -> bool {
         match self.ask.view {
-            View::Live => self.snapshot.live == Gate::Open,
+            View::Live => self.snapshot.live() == Gate::Open,
             View::Startup => self.snapshot.started,
             View::Summary => true,
             View::Ready | View::Detailed | View::Metrics => self.snapshot.is_ready(),
@@ -76,7 +76,7 @@ impl Scene<'_> {
             }
         };
         match self.ask.view {
-            View::Live => passes(self.snapshot.live == Gate::Open),
+            View::Live => passes(self.snapshot.live() == Gate::Open),
             View::Startup => passes(self.snapshot.started),
             _ => self.snapshot.status(),
         }
@@ -92,9 +92,9 @@ impl Scene<'_> {
     /// Why the word is not `healthy`.
     fn reason(&self) -> Option<String> {
         match self.ask.view {
-            View::Live => match &self.snapshot.live {
+            View::Live => match self.snapshot.live() {
                 Gate::Open => None,
-                Gate::Closed(reason) => Some(reason.clone()),
+                Gate::Closed(reason) => Some(reason),
             },
             View::Startup if self.snapshot.started => None,
             View::Startup => Some("the app has not been ready yet".to_owned()),

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use seaworthy_core::health::{State, Verdict, Weight};
+use seaworthy_core::health::{App, State, Weight};
 use serde_json::json;
 
 use super::*;
@@ -34,7 +34,7 @@ fn snapshot(components: Vec<Arc<Component>>) -> Snapshot {
     snapshot.gate = Gate::Open;
     snapshot.started = true;
     snapshot.state = "running";
-    snapshot.verdict = Verdict::Well;
+    snapshot.app = App::Running;
     snapshot.report = Arc::new(Report::new(components));
     snapshot
 }

@@ -2,9 +2,13 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
+use seaworthy_core::route::RouteTable;
+
 use super::connection::Connection;
+use super::pulse::{Beat, Feeler, Pulses};
 use super::roster::Endpoint;
 use crate::timer::{Stamp, SweepTimer};
 
@@ -21,6 +25,8 @@ pub struct Config {
     pub park: Duration,
     /// Requests of one worker that wait at once; more are refused.
     pub parked: usize,
+    /// Counts progress, except on these routes, whose answers prove nothing; `None` counts nothing.
+    pub progress: Option<Arc<RouteTable>>,
 }
 
 impl Default for Config {
@@ -31,6 +37,7 @@ impl Default for Config {
             connect_timeout: Duration::from_secs(5),
             park: Duration::from_secs(10),
             parked: 4096,
+            progress: None,
         }
     }
 }
@@ -39,6 +46,8 @@ impl Default for Config {
 #[derive(Debug)]
 pub(super) struct Pool {
     timer: SweepTimer,
+    /// Absent where nobody wants to know.
+    pulses: Option<Pulses>,
     shelves: RefCell<Vec<Shelf>>,
 }
 
@@ -48,12 +57,14 @@ struct Shelf {
     endpoint: u64,
     idle: Vec<(Box<Connection>, Stamp)>,
     busy: usize,
+    feeler: Option<Feeler>,
 }
 
 impl Pool {
-    pub(super) fn new(timer: SweepTimer) -> Self {
+    pub(super) fn new(timer: SweepTimer, pulses: Option<Pulses>) -> Self {
         Self {
             timer,
+            pulses,
             shelves: RefCell::default(),
         }
     }
@@ -69,7 +80,7 @@ impl Pool {
             [] => return None,
             [only] if shelves.len() == 1 && shelves[0].endpoint == only.id => 0,
             _ => {
-                align(&mut shelves, endpoints);
+                align(&mut shelves, endpoints, self.pulses.as_ref());
                 (0..shelves.len()).min_by_key(|at| shelves[*at].busy)?
             }
         };
@@ -78,6 +89,8 @@ impl Pool {
         let lease = Lease {
             pool: self.clone(),
             endpoint: shelf.endpoint,
+            feeler: shelf.feeler.clone(),
+            beat: None,
         };
         let mut found = None;
         while let Some((connection, since)) = shelf.idle.pop() {
@@ -111,7 +124,7 @@ impl Pool {
 }
 
 /// Makes the shelves those of `endpoints`, in that order; connections to instances that are gone close.
-fn align(shelves: &mut Vec<Shelf>, endpoints: &[Endpoint]) {
+fn align(shelves: &mut Vec<Shelf>, endpoints: &[Endpoint], pulses: Option<&Pulses>) {
     let same = shelves.len() == endpoints.len()
         && shelves
             .iter()
@@ -130,6 +143,7 @@ fn align(shelves: &mut Vec<Shelf>, endpoints: &[Endpoint]) {
             endpoint: endpoint.id,
             idle: Vec::new(),
             busy: 0,
+            feeler: pulses.map(|pulses| pulses.join(endpoint.id)),
         }));
     }
 }
@@ -139,12 +153,24 @@ fn align(shelves: &mut Vec<Shelf>, endpoints: &[Endpoint]) {
 pub(super) struct Lease {
     pool: Rc<Pool>,
     endpoint: u64,
+    feeler: Option<Feeler>,
+    beat: Option<Beat>,
 }
 
 impl Lease {
     /// The instance.
     pub(super) fn endpoint(&self) -> u64 {
         self.endpoint
+    }
+
+    /// From now on the exchange counts as the instance's.
+    pub(super) fn follow(&mut self) {
+        self.beat = self.feeler.as_ref().map(Feeler::beat);
+    }
+
+    /// The exchange as it counts, if it does.
+    pub(super) fn beat(&mut self) -> Option<&mut Beat> {
+        self.beat.as_mut()
     }
 
     /// Keeps the connection for the next request, unless the instance is gone or enough are kept.

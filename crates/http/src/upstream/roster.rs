@@ -9,6 +9,8 @@ use arc_swap::{ArcSwap, Cache};
 use seaworthy_core::address::Address;
 use tokio::sync::watch;
 
+use super::pulse::Pulses;
+
 /// One instance of the app, in one of its lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -47,6 +49,7 @@ pub struct Roster {
     changed: watch::Sender<u64>,
     supervised: bool,
     parked: Arc<AtomicU32>,
+    pulses: Pulses,
 }
 
 impl Roster {
@@ -78,6 +81,7 @@ impl Roster {
             changed: watch::Sender::new(0),
             supervised,
             parked: Arc::default(),
+            pulses: Pulses::default(),
         }
     }
 
@@ -95,6 +99,11 @@ impl Roster {
     /// Requests of all workers that wait for an endpoint.
     pub fn parked(&self) -> u32 {
         self.parked.load(Ordering::Relaxed)
+    }
+
+    /// What the instances do with their requests.
+    pub fn pulses(&self) -> &Pulses {
+        &self.pulses
     }
 
     pub(super) fn park(&self) {

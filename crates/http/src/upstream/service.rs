@@ -16,6 +16,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use seaworthy_core::catalogue;
+use seaworthy_core::route::RouteId;
 use tower_service::Service;
 
 use super::body::UpstreamBody;
@@ -57,7 +58,10 @@ impl Upstream {
     /// A worker's way to the app. `via` is the pseudonym for the `Via` field.
     pub fn new(roster: &Roster, config: Config, timer: SweepTimer, via: &str) -> Self {
         Self(Rc::new(Shared {
-            pool: Rc::new(Pool::new(timer.clone())),
+            pool: Rc::new(Pool::new(
+                timer.clone(),
+                config.progress.is_some().then(|| roster.pulses().clone()),
+            )),
             roster: roster.clone(),
             seat: RefCell::new(roster.seat()),
             config,
@@ -202,7 +206,7 @@ impl Shared {
     fn start<B>(
         &self,
         mut connection: Box<Connection>,
-        lease: Lease,
+        mut lease: Lease,
         sending: Sending,
         body: B,
     ) -> Box<Transfer<B>>
@@ -212,6 +216,12 @@ impl Shared {
         let Sending { parts, exchange } = &sending;
         let coding = request::coding(parts, exchange, body.size_hint().exact());
         request::write_head(connection.output.head(), parts, exchange, coding, &self.via);
+        if let Some(pings) = &self.config.progress {
+            let route = pings.find(parts.method.as_str(), parts.uri.path());
+            if route == RouteId::UNMATCHED {
+                lease.follow();
+            }
+        }
         let hold = exchange
             .expects_continue
             .then(|| self.timer.sleep(CONTINUE_WAIT));

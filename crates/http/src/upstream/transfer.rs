@@ -14,6 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::connection::Connection;
 use super::pool::Lease;
+use super::pulse::Beat;
 use super::response::{self, Head};
 use crate::body::Tunnel;
 use crate::error::BodyError;
@@ -142,6 +143,9 @@ where
             if let Err(error) = self.send(cx) {
                 return Poll::Ready(Err(self.failed(Cause::Body(error))));
             }
+            if self.lease.beat().is_some() && self.is_sent() {
+                self.lease.beat().into_iter().for_each(Beat::sent);
+            }
             let Some(connection) = &mut self.connection else {
                 return Poll::Ready(Err(self.failed(Cause::Lost)));
             };
@@ -149,7 +153,12 @@ where
                 Ok(Some(head)) => {
                     self.answered = true;
                     match self.accept(head) {
-                        Ok(Some(head)) => return Poll::Ready(Ok(head)),
+                        Ok(Some(head)) => {
+                            if let Some(beat) = self.lease.beat() {
+                                beat.answered(head.status.is_server_error());
+                            }
+                            return Poll::Ready(Ok(head));
+                        }
                         Ok(None) => continue,
                         Err(what) => return Poll::Ready(Err(self.failed(Cause::Malformed(what)))),
                     }
@@ -265,7 +274,11 @@ where
                 Poll::Pending => break,
                 Poll::Ready(Some(frame)) => {
                     self.taken = true;
-                    let added = connection.output.frame(frame?, &mut self.coding);
+                    let frame = frame?;
+                    if let (Some(beat), Some(data)) = (self.lease.beat(), frame.data_ref()) {
+                        beat.took(data.len() as u64);
+                    }
+                    let added = connection.output.frame(frame, &mut self.coding);
                     let added =
                         added.map_err(|_| BodyError::Malformed("more bytes than announced"));
                     if let Some(trailers) = added? {
@@ -298,6 +311,9 @@ where
         loop {
             match self.decoder.step(&mut connection.input, connection.ended) {
                 Ok(Step::Frame(frame)) => {
+                    if let Some(beat) = self.lease.beat() {
+                        beat.moved();
+                    }
                     if self.decoder.is_done() {
                         self.finish();
                     }
@@ -333,18 +349,26 @@ where
 
     /// Gives the connection back when both directions are complete; closes it otherwise.
     pub(super) fn finish(&mut self) {
-        let sent = match &self.upload {
-            Upload::Done => true,
-            Upload::Running(body) => self.coding == Coding::Length(0) && body.is_end_stream(),
-            Upload::Held(..) | Upload::Refused | Upload::Ending => false,
-        };
+        let sent = self.is_sent();
         let connection = self.connection.take();
         if let Some(connection) = connection.filter(|_| sent && self.keep_alive) {
             self.lease.give_back(connection, self.keep);
         }
     }
 
+    /// Whether all of the request has been handed over.
+    fn is_sent(&self) -> bool {
+        match &self.upload {
+            Upload::Done => true,
+            Upload::Running(body) => self.coding == Coding::Length(0) && body.is_end_stream(),
+            Upload::Held(..) | Upload::Refused | Upload::Ending => false,
+        }
+    }
+
     fn failed(&mut self, cause: Cause) -> Failed {
+        if let (Some(beat), Cause::Lost | Cause::Malformed(_)) = (self.lease.beat(), &cause) {
+            beat.lost();
+        }
         let connection = self.connection.take();
         Failed {
             cause,

@@ -55,6 +55,8 @@ impl Name {
     pub const INT: Name = Name(libc::SIGINT);
     /// SIGHUP.
     pub const HUP: Name = Name(libc::SIGHUP);
+    /// SIGABRT: many runtimes write their stacks before it ends them.
+    pub const ABRT: Name = Name(libc::SIGABRT);
     /// SIGKILL.
     pub const KILL: Name = Name(libc::SIGKILL);
     /// SIGUSR1.

@@ -33,8 +33,9 @@ pub(super) enum Command {
         kill: watch::Receiver<bool>,
         reply: oneshot::Sender<bool>,
     },
-    /// End and start again; say when ready.
+    /// End and start again; say when ready. Whoever means one life of it says which.
     Restart {
+        generation: Option<u64>,
         signal: Name,
         patience: Duration,
         reply: oneshot::Sender<()>,
@@ -178,7 +179,8 @@ impl Instance {
                         answer(reply, killed);
                         return Ending::Stopped;
                     }
-                    Some(Command::Restart { signal, patience, reply }) => {
+                    Some(Command::Restart { generation: Some(other), .. }) if other != self.generation => {}
+                    Some(Command::Restart { signal, patience, reply, .. }) => {
                         self.restarted = Some(reply);
                         return self.replace(child, signal, patience).await;
                     }
@@ -357,6 +359,7 @@ impl Instance {
                 () = &mut over => return None,
                 command = self.commands.recv() => match command {
                     Some(Command::Signal(_)) => {}
+                    Some(Command::Restart { generation: Some(_), .. }) => {}
                     Some(Command::Restart { reply, .. }) => {
                         self.restarted = Some(reply);
                         return None;

@@ -200,6 +200,7 @@ impl Supervisor {
         for instance in &self.instances {
             let (reply, answer) = oneshot::channel();
             let command = Command::Restart {
+                generation: None,
                 signal,
                 patience,
                 reply,
@@ -209,6 +210,30 @@ impl Supervisor {
                 match answer.await {
                     Ok(()) | Err(_) => {}
                 }
+            }
+        }
+    }
+
+    /// Replaces one life of one instance, which somebody found to be broken: `signal` to its group, SIGKILL after `patience`,
+    /// and a new start, without waiting for any of it. A life that is over already is left in peace.
+    pub async fn replace(
+        &self,
+        instance: usize,
+        generation: u64,
+        signal: Name,
+        patience: std::time::Duration,
+    ) {
+        let (reply, _) = oneshot::channel();
+        let command = Command::Restart {
+            generation: Some(generation),
+            signal,
+            patience,
+            reply,
+        };
+        if let Some(instance) = self.instances.get(instance) {
+            // One that has come to its end needs no replacement.
+            match instance.send(command).await {
+                Ok(()) | Err(_) => {}
             }
         }
     }

@@ -36,10 +36,14 @@ pub(super) async fn execute(global: &Global, args: &StatusArgs) -> anyhow::Resul
 }
 
 fn words(instance: &Instance, status: &Status) -> String {
+    let blame = match status.verdict.as_str() {
+        "well" => String::new(),
+        verdict => format!(" ({})", verdict.replace('_', " ")),
+    };
     let mut text = format!(
-        "{}, {} · pid {} · up {}\n",
+        "{}, {}{blame} · pid {} · up {}\n",
         status.state,
-        status.verdict,
+        status.health,
         status.pid,
         age(status.uptime_s)
     );
@@ -98,7 +102,7 @@ mod tests {
     #[test]
     fn the_words_say_what_the_answer_says() {
         let status = serde_json::from_value(json!({
-            "state": "running", "verdict": "healthy", "pid": 7, "uptime_s": 61, "inflight": 2,
+            "state": "running", "health": "degraded", "verdict": "dependency_broken", "pid": 7, "uptime_s": 61, "inflight": 2,
             "app": {"instances": [
                 {"pid": 8, "generation": 3, "state": "ready", "restarts": 2},
                 {"pid": null, "generation": 1, "state": "backoff", "restarts": 0},
@@ -112,7 +116,7 @@ mod tests {
             token: String::new(),
             started_at: String::new(),
         };
-        let expected = "running, healthy · pid 7 · up 1m 1s\n\
+        let expected = "running, degraded (dependency broken) · pid 7 · up 1m 1s\n\
                         public 0.0.0.0:8000 · admin off · 2 in flight\n\
                         app 0: ready · pid 8 · start 3 · restarts 2\n\
                         app 1: backoff · no process · start 1 · restarts 0\n\

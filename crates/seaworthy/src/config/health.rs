@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use schemars::JsonSchema;
 use seaworthy_config::Findings;
 use seaworthy_core::address::Address;
-use seaworthy_core::health::{Status, Steadiness, Weight, Words};
+use seaworthy_core::health::{About, Status, Steadiness, Weight, Words};
 use seaworthy_core::quantity::Duration;
 use seaworthy_health::probe::{self, Around, Fault, Probe};
 use seaworthy_health::{Case, Policy, Spec};
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Config;
 use super::listen::Admin;
+use super::live::Live;
 
 /// Health: the checks of what the service depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +32,8 @@ pub struct Health {
     pub case: Case,
     /// What readiness follows. Default `state`.
     pub gate: GateBy,
+    /// When the app itself counts as broken although its process runs.
+    pub live: Live,
 }
 
 impl Default for Health {
@@ -43,6 +46,7 @@ impl Default for Health {
             recheck: policy.recheck.into(),
             case: Case::Lower,
             gate: GateBy::State,
+            live: Live::default(),
         }
     }
 }
@@ -197,6 +201,18 @@ impl Check {
         each!(self, of => &of.common)
     }
 
+    /// The word for its kind.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        each!(self, of => kind(&of.probe))
+    }
+
+    /// What it looks at.
+    #[must_use]
+    pub fn about(&self) -> About {
+        each!(self, of => about(&of.probe))
+    }
+
     /// What the types cannot say about its options.
     #[must_use]
     pub fn faults(&self, around: &Around) -> Vec<Fault> {
@@ -216,6 +232,7 @@ impl Check {
         };
         let policy = Policy {
             weight,
+            about: self.about(),
             words: Words {
                 on_error: common.on_error,
                 on_timeout: common.on_timeout,
@@ -236,6 +253,14 @@ impl Check {
             policy,
         }
     }
+}
+
+const fn kind<P: Probe>(_: &P) -> &'static str {
+    P::KIND
+}
+
+const fn about<P: Probe>(_: &P) -> About {
+    P::ABOUT
 }
 
 impl Config {

@@ -9,6 +9,7 @@ pub mod endpoints;
 pub mod health;
 pub mod limits;
 pub mod listen;
+pub mod live;
 pub mod observe;
 mod presets;
 pub mod restart;
@@ -125,6 +126,7 @@ impl Validate for Config {
         shutdown::validate(&self.shutdown, findings);
         endpoints::validate(self, findings);
         health::validate(self, findings);
+        live::validate(self, findings);
         limits::validate(&self.limits, findings);
         routes::validate(&self.routes, &self.limits, findings);
         let own = self

@@ -8,6 +8,8 @@ pub struct Status {
     /// The phase of its life, such as `running` or `draining`.
     pub state: String,
     /// `healthy`, `degraded` or `unhealthy`.
+    pub health: String,
+    /// Who is to blame: `well`, `app_broken`, `dependency_broken` or `unknown`.
     pub verdict: String,
     /// The process of Seaworthy itself.
     pub pid: u32,

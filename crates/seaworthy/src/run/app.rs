@@ -17,6 +17,9 @@ use crate::config::app::Command as Words;
 use crate::failure::Failure;
 use crate::launch::{Command, Endpoint, Launcher, Plan, installed, words};
 
+/// Lets Python write the stacks of all threads when it is ended by SIGABRT, as a stalled app is.
+const FAULT_HANDLER: &str = "PYTHONFAULTHANDLER";
+
 /// A recognised command with everything a start needs.
 #[derive(Debug)]
 pub(super) struct App {
@@ -45,14 +48,18 @@ impl App {
                 )
             })?,
         };
-        let own: Vec<(String, String)> = config
+        let mut own: BTreeMap<String, String> = config
             .app
             .env
             .iter()
             .map(|(name, value)| (name.clone(), value.expose().to_owned()))
             .collect();
+        if config.stall_after().is_some() && !env.contains_key(FAULT_HANDLER) {
+            own.entry(FAULT_HANDLER.to_owned())
+                .or_insert_with(|| "1".to_owned());
+        }
         let mut seen = env.clone();
-        seen.extend(own.iter().cloned());
+        seen.extend(own.clone());
         let path = seen.get("PATH").cloned().unwrap_or_default();
         let launcher = Launcher::recognise(Command {
             argv: &argv,

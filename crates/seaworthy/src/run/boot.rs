@@ -25,6 +25,7 @@ use super::announce::{self, Facts};
 use super::app::App;
 use super::control::Control;
 use super::face::Face;
+use super::judge::Judge;
 use super::last_word::LastWord;
 use super::plane::Plane;
 use super::shutdown::{Service, hooks};
@@ -228,7 +229,9 @@ impl Parts {
             }
             None => self.face.remote_ready(),
         }
+        let judge = Judge::new(&self.config, self.face.clone(), health, journal.clone());
         Ok(Control {
+            judge,
             service: Service {
                 face: self.face,
                 plane,
@@ -322,7 +325,8 @@ impl Parts {
             let snapshot = face.board().snapshot();
             Status {
                 state: snapshot.state.to_owned(),
-                verdict: snapshot.status().word().to_owned(),
+                health: snapshot.status().word().to_owned(),
+                verdict: snapshot.verdict().word().to_owned(),
                 pid: std::process::id(),
                 uptime_s: began.elapsed().as_secs(),
                 app: status::App {

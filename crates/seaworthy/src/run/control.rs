@@ -14,15 +14,20 @@ use seaworthy_lifecycle::supervise::Supervisor;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::judge::{Judge, Sentence};
 use super::last_word::LastWord;
 use super::shutdown::Service;
 use crate::admin::Request;
 use crate::config::Shutdown;
 use crate::instance::Instance;
 
+/// How long a stalled app may take to write down its stacks and to end.
+const LAST_MOMENTS: Duration = Duration::from_secs(5);
+
 /// A started service, and who may ask what of it.
 pub(super) struct Control {
     pub(super) service: Service,
+    pub(super) judge: Judge,
     pub(super) settings: Shutdown,
     pub(super) hooks: Vec<Hook>,
     pub(super) budget: Budget,
@@ -65,6 +70,7 @@ impl Control {
                         tokio::spawn(answer_after(left, done));
                     }
                 },
+                sentence = self.judge.next() => self.put_down(sentence).await,
                 code = finished(self.service.supervisor.as_ref()) => break End::App(code),
             }
         };
@@ -84,6 +90,14 @@ impl Control {
             tracing::warn!(event = event::CONFIG_WARNING, %error, "the file of this instance could not be removed");
         }
         code
+    }
+
+    async fn put_down(&self, Sentence { life, signal }: Sentence) {
+        if let Some(supervisor) = &self.service.supervisor {
+            supervisor
+                .replace(life.instance, life.generation, signal, LAST_MOMENTS)
+                .await;
+        }
     }
 
     async fn forward(&self, name: Name) {

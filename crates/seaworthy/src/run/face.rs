@@ -3,20 +3,23 @@
 //! All three come from the same two facts, the phase of this process and the states of the app's instances, so that they
 //! cannot disagree.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use seaworthy_core::lifecycle::Phase;
 use seaworthy_core::names::{event, metric};
 use seaworthy_health::{Board, Report, Snapshot};
-use seaworthy_http::upstream::Roster;
+use seaworthy_http::upstream::{Roll, Roster};
 use seaworthy_lifecycle::supervise::State;
 use seaworthy_lifecycle::suspended::is_suspended;
 use seaworthy_telemetry::metrics::{Gauge, Histogram, Registry, States};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::standing::{document, gate, generation, is_ready, processes, roll, word};
+use super::standing::{
+    Life, all_stalled, app, document, gate, generation, is_ready, processes, roll, word,
+};
 use crate::config::Config;
 use crate::config::health::GateBy;
 use crate::instance::status::AppInstance;
@@ -38,6 +41,8 @@ struct Facts {
     instances: Vec<State>,
     /// Processes of instances that are stopped without having ended.
     suspended: Vec<i32>,
+    /// Lives in the roster that get nowhere with their requests, and why that is said of them.
+    stalled: BTreeMap<u64, String>,
     /// Times each instance was started again.
     restarts: Vec<u64>,
     began: Instant,
@@ -69,6 +74,7 @@ impl Face {
             phase: Phase::Starting,
             instances: Vec::new(),
             suspended: Vec::new(),
+            stalled: BTreeMap::new(),
             restarts: Vec::new(),
             began,
             phases,
@@ -165,9 +171,10 @@ impl Face {
                 .unwrap_or(u32::MAX);
             facts.ready.set(f64::from(count));
             facts.instances = instances;
+            let roll = roll(&facts.instances);
             // Probes first: whoever has been answered by the app must not find it unready.
-            self.publish(&facts);
-            self.roster.publish(roll(&facts.instances));
+            self.publish_with(&facts, &roll);
+            self.roster.publish(roll);
         }
         self.first_ready(any_ready);
     }
@@ -191,13 +198,29 @@ impl Face {
         self.publish(&facts);
     }
 
+    /// Takes in which lives in the roster get nowhere.
+    pub(super) fn stalled(&self, stalled: BTreeMap<u64, String>) {
+        let mut facts = self.facts();
+        if facts.stalled != stalled {
+            facts.stalled = stalled;
+            self.publish(&facts);
+        }
+    }
+
     fn publish(&self, facts: &Facts) {
+        self.publish_with(facts, &self.roster.roll());
+    }
+
+    fn publish_with(&self, facts: &Facts, roll: &Roll) {
+        let stalled = all_stalled(roll, &facts.stalled);
         let gate = gate(
             facts.phase,
             &facts.instances,
             &facts.suspended,
             self.roster.is_supervised(),
+            stalled.map(String::as_str),
         );
+        let app = app(facts.phase, roll, &facts.stalled);
         let instances: Vec<Value> = facts
             .instances
             .iter()
@@ -206,6 +229,8 @@ impl Face {
         self.show(facts, |snapshot| {
             snapshot.state = facts.phase.word();
             snapshot.gate = gate.clone();
+            snapshot.app = app;
+            snapshot.stalled = stalled.cloned();
             snapshot.instances.clone_from(&instances);
         });
     }
@@ -227,6 +252,16 @@ impl Face {
         let now = self.board.snapshot();
         if !facts.phase.is_shutting_down() && before.is_ready() != now.is_ready() {
             tell(&now);
+        }
+    }
+
+    /// The process of a life, while it has one that is ready.
+    pub(super) fn process(&self, life: Life) -> Option<i32> {
+        match self.facts().instances.get(life.instance) {
+            Some(State::Ready {
+                generation, pid, ..
+            }) if *generation == life.generation => Some(*pid),
+            _ => None,
         }
     }
 

@@ -10,6 +10,7 @@ mod budget;
 mod checks;
 mod control;
 mod face;
+mod judge;
 mod last_word;
 mod plane;
 mod shutdown;

@@ -2,11 +2,66 @@
 //!
 //! Pure functions, so that [`Face`](super::face::Face) has only to tell.
 
+use std::collections::BTreeMap;
+
+use seaworthy_core::health::App;
 use seaworthy_core::lifecycle::Phase;
 use seaworthy_health::Gate;
 use seaworthy_http::upstream::{Availability, Endpoint, Roll};
 use seaworthy_lifecycle::supervise::State;
 use serde_json::{Value, json};
+
+/// One life of one instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Life {
+    /// Which instance, from 0.
+    pub(super) instance: usize,
+    /// Which of its starts, from 1.
+    pub(super) generation: u64,
+}
+
+impl Life {
+    /// Its number in the roster. Neither part comes near its half.
+    pub(super) fn id(self) -> u64 {
+        ((self.instance as u64) << 48) | self.generation
+    }
+
+    /// The life of that number.
+    pub(super) fn of(id: u64) -> Self {
+        Self {
+            instance: usize::from(u16::try_from(id >> 48).unwrap_or(u16::MAX)),
+            generation: id & ((1 << 48) - 1),
+        }
+    }
+}
+
+/// What is known of the app; `stalled` are the lives that get nowhere.
+pub(super) fn app(phase: Phase, roll: &Roll, stalled: &BTreeMap<u64, String>) -> App {
+    match phase {
+        Phase::Starting => App::Starting,
+        // Whatever it does now, nobody is to blame for.
+        _ if phase.is_shutting_down() => App::Running,
+        _ if roll.endpoints.is_empty() => App::Down,
+        _ if roll
+            .endpoints
+            .iter()
+            .any(|one| stalled.contains_key(&one.id)) =>
+        {
+            App::Stalled
+        }
+        _ => App::Running,
+    }
+}
+
+/// Why the app as a whole counts as stalled: all of its instances do.
+pub(super) fn all_stalled<'a>(
+    roll: &Roll,
+    stalled: &'a BTreeMap<u64, String>,
+) -> Option<&'a String> {
+    let mut reasons = roll.endpoints.iter().map(|one| stalled.get(&one.id));
+    let first = reasons.next().flatten()?;
+    reasons.all(|reason| reason.is_some()).then_some(first)
+}
 
 /// Whether the instance accepts requests.
 pub(super) fn is_ready(state: &State) -> bool {
@@ -60,10 +115,19 @@ pub(super) fn document(state: &State, suspended: &[i32]) -> Value {
 }
 
 /// Whether requests reach the app. One that is suspended takes them and answers none.
-pub(super) fn gate(phase: Phase, instances: &[State], suspended: &[i32], supervised: bool) -> Gate {
+pub(super) fn gate(
+    phase: Phase,
+    instances: &[State],
+    suspended: &[i32],
+    supervised: bool,
+    stalled: Option<&str>,
+) -> Gate {
     let closed = |reason: &str| Gate::Closed(reason.to_owned());
     if phase.is_shutting_down() {
         return closed("shutting down");
+    }
+    if let Some(why) = stalled {
+        return closed(why);
     }
     if !supervised || instances.iter().any(is_ready) {
         let all_suspended = processes(instances).all(|pid| suspended.contains(&pid));
@@ -93,13 +157,14 @@ pub(super) fn roll(instances: &[State]) -> Roll {
                 address,
                 generation,
                 ..
-            } => {
-                // Unique for each life of each instance; neither number comes near its half.
-                Some(Endpoint {
-                    id: ((index as u64) << 48) | generation,
-                    address: address.clone(),
-                })
-            }
+            } => Some(Endpoint {
+                id: Life {
+                    instance: index,
+                    generation: *generation,
+                }
+                .id(),
+                address: address.clone(),
+            }),
             _ => None,
         })
         .collect();
@@ -164,11 +229,41 @@ mod tests {
             pid,
         };
         let both = [ready(8), ready(9)];
-        let of = |suspended: &[i32]| gate(Phase::Running, &both, suspended, true);
+        let of = |suspended: &[i32]| gate(Phase::Running, &both, suspended, true, None);
         assert_eq!(of(&[]), Gate::Open);
         assert_eq!(of(&[8]), Gate::Open);
         assert!(matches!(of(&[8, 9]), Gate::Closed(why) if why.contains("suspended")));
-        assert_eq!(gate(Phase::Running, &[], &[], false), Gate::Open);
+        assert_eq!(gate(Phase::Running, &[], &[], false, None), Gate::Open);
         assert_eq!(word(&both[0], &[8]), "suspended");
+        let stalled = gate(Phase::Running, &both, &[], true, Some("no answer"));
+        assert_eq!(stalled, Gate::Closed("no answer".to_owned()));
+    }
+
+    #[test]
+    fn the_app_is_stalled_with_one_instance_and_its_gate_closes_with_the_last() {
+        let life = |instance| Life {
+            instance,
+            generation: 3,
+        };
+        assert_eq!(Life::of(life(2).id()), life(2));
+        let endpoint = |instance| Endpoint {
+            id: life(instance).id(),
+            address: "127.0.0.1:1".parse().expect("an address"),
+        };
+        let roll = Roll {
+            endpoints: vec![endpoint(0), endpoint(1)],
+            availability: Availability::Ready,
+        };
+        let mut stalled = BTreeMap::new();
+        assert_eq!(app(Phase::Running, &roll, &stalled), App::Running);
+        stalled.insert(life(1).id(), "one".to_owned());
+        assert_eq!(app(Phase::Running, &roll, &stalled), App::Stalled);
+        assert_eq!(all_stalled(&roll, &stalled), None);
+        stalled.insert(life(0).id(), "both".to_owned());
+        assert_eq!(
+            all_stalled(&roll, &stalled).map(String::as_str),
+            Some("both")
+        );
+        assert_eq!(app(Phase::Starting, &roll, &stalled), App::Starting);
     }
 }

@@ -33,7 +33,7 @@ async fn status_tells_people_and_machines_the_same() -> Result<()> {
     let json = verb(&seaworthy, &["status", "--json"]).await?;
     let status: Value = serde_json::from_str(&json.stdout)?;
     assert_eq!(
-        (&status["state"], &status["verdict"], &status["inflight"]),
+        (&status["state"], &status["health"], &status["inflight"]),
         (&"running".into(), &"healthy".into(), &0.into())
     );
     let app = seaworthy.group().descendants()[0].pid;

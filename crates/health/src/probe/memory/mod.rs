@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
+use seaworthy_core::health::About;
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
@@ -58,6 +59,7 @@ impl Default for Memory {
 
 impl Probe for Memory {
     const KIND: &'static str = "memory";
+    const ABOUT: About = About::App;
 
     fn faults(&self, _: &Around, faults: &mut Vec<Fault>) {
         if self.warn_percent.as_f64() > self.fail_percent.as_f64() {
