@@ -6,8 +6,8 @@ use seaworthy_core::health::{Progress, Stall, Verdict};
 use seaworthy_http::upstream::Signs;
 use seaworthy_lifecycle::vitals::Vitals;
 
-/// What readiness and liveness say of an app that gets nowhere.
-const STALLED: &str = "the app gets nowhere with its requests";
+/// What is said of an app that is stalled.
+const STALLED: &str = "gets nowhere with its requests";
 
 /// See the [module documentation](self).
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(super) struct Case {
     pub(super) since: Instant,
     /// It has worked at some time.
     pub(super) worked: bool,
-    /// What is wrong with it.
+    /// What is wrong with it, as the rest of a sentence about it.
     pub(super) stalled: Option<String>,
     /// What has been told of that.
     pub(super) told: Option<Verdict>,
@@ -50,7 +50,7 @@ impl Case {
         }
         let stall = self.progress.as_ref().and_then(Progress::stall);
         self.stalled = match (failing, stall) {
-            (Some(why), _) => Some(why.to_owned()),
+            (Some(why), _) => Some(format!("is not well ({why})")),
             (None, Some(_)) => Some(STALLED.to_owned()),
             (None, None) => None,
         };
@@ -88,11 +88,11 @@ impl Case {
                     .iter()
                     .map(|age| age.as_secs().to_string())
                     .collect();
-                parts.push(format!(
-                    "{} requests wait, for {} s",
-                    pause.waiting,
-                    ages.join(", ")
-                ));
+                let wait = match pause.waiting {
+                    1 => "1 request waits".to_owned(),
+                    waiting => format!("{waiting} requests wait"),
+                };
+                parts.push(format!("{wait}, for {} s", ages.join(", ")));
             } else if pause.waiting > 0 {
                 parts.push("it does not answer when it is asked itself".to_owned());
             }
@@ -165,7 +165,8 @@ mod tests {
         let now = Instant::now();
         let mut case = Case::new(now, None);
         case.look(now, Signs::default(), Some("worker: silent"));
-        assert_eq!(case.stalled.as_deref(), Some("worker: silent"));
+        let wrong = case.stalled.as_deref();
+        assert_eq!(wrong, Some("is not well (worker: silent)"));
         case.look(now, Signs::default(), None);
         assert_eq!(case.stalled, None);
     }

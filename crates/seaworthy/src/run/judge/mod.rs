@@ -118,7 +118,8 @@ impl Judge {
             self.cases.insert(endpoint.id, case);
         }
         let stalled = self.cases.iter();
-        let stalled = stalled.filter_map(|(id, case)| Some((*id, case.stalled.clone()?)));
+        let stalled = stalled
+            .filter_map(|(id, case)| Some((*id, format!("the app {}", case.stalled.as_ref()?))));
         self.face.stalled(stalled.collect());
     }
 
@@ -178,7 +179,7 @@ impl Judge {
             Verdict::DependencyBroken => format!("it is not started again, because that would not help: {}", self.culprit()),
             Verdict::Unknown | Verdict::Well => "it is not started again before it is known whether all that it needs works".to_owned(),
         };
-        let told = Event::new(event::APP_STALLED, format!("{}: {cause}", self.who(life)));
+        let told = Event::new(event::APP_STALLED, format!("{} {cause}", self.who(life)));
         let told = told
             .with_level(Level::Error)
             .with_evidence(evidence)
