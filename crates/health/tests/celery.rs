@@ -69,23 +69,36 @@ mod real {
         check::<Celery>(options)
     }
 
+    async fn redis_with_password() -> server::Redis {
+        let builder = server::Redis::build().password("secret");
+        builder.start().await.expect("Redis")
+    }
+
+    /// The URL of a database that is not the first.
+    fn database(redis: &server::Redis) -> String {
+        format!("{}/3", redis.url())
+    }
+
     /// The keys in Redis that have to do with replies.
-    async fn replies(redis: &server::RedisBroker) -> String {
-        let keys = redis.cli(&["KEYS", "*"]).await.expect("keys");
+    async fn replies(redis: &server::Redis) -> String {
+        let keys = redis
+            .command(&["-n", "3", "KEYS", "*"])
+            .await
+            .expect("keys");
         let left = keys.lines().filter(|key| key.contains("reply"));
         left.collect::<Vec<_>>().join("\n")
     }
 
     #[tokio::test]
     async fn workers_on_redis_are_counted() {
-        let redis = server::RedisBroker::start().await.unwrap();
-        let one = pings(&redis.url(), json!({}));
+        let redis = redis_with_password().await;
+        let one = pings(&database(&redis), json!({}));
         let outcome = look(&*one).await;
         assert_eq!(outcome.state, State::Unknown);
         assert_eq!(outcome.message, "no worker answered within 1s");
         assert_eq!(outcome.metadata["workers"], 0);
 
-        let _first = server::Celery::start("w1", &redis.url(), &[])
+        let _first = server::Celery::start("w1", &database(&redis), &[])
             .await
             .unwrap();
         let outcome = becomes(&*one, State::Ok).await;
@@ -94,11 +107,11 @@ mod real {
             (&outcome.metadata["workers"], &outcome.metadata["names"]),
             (&json!(1), &json!(["w1@fixture"]))
         );
-        let two = pings(&redis.url(), json!({ "min_workers": 2 }));
+        let two = pings(&database(&redis), json!({ "min_workers": 2 }));
         let outcome = becomes(&*two, State::Fail).await;
         assert_eq!(outcome.message, "1 worker, at least 2 are wanted");
 
-        let second = server::Celery::start("w2", &redis.url(), &[("SERIALIZER", "pickle")])
+        let second = server::Celery::start("w2", &database(&redis), &[("SERIALIZER", "pickle")])
             .await
             .unwrap();
         let outcome = becomes(&*two, State::Ok).await;
@@ -121,7 +134,7 @@ mod real {
         drop(second);
         becomes(&*two, State::Fail).await;
         assert_eq!(replies(&redis).await, "");
-        let clients = redis.cli(&["CLIENT", "LIST"]).await.unwrap();
+        let clients = redis.command(&["CLIENT", "LIST"]).await.unwrap();
         assert_eq!(
             clients.matches("cmd=del").count(),
             2,
@@ -131,11 +144,11 @@ mod real {
 
     #[tokio::test]
     async fn a_run_that_is_cut_short_leaves_no_key_and_late_replies_neither() {
-        let redis = server::RedisBroker::start().await.unwrap();
-        let worker = server::Celery::start("w1", &redis.url(), &[])
+        let redis = redis_with_password().await;
+        let worker = server::Celery::start("w1", &database(&redis), &[])
             .await
             .unwrap();
-        let check = pings(&redis.url(), json!({}));
+        let check = pings(&database(&redis), json!({}));
         becomes(&*check, State::Ok).await;
         worker.pause().await.unwrap();
         for _ in 0..3 {
@@ -160,19 +173,21 @@ mod real {
 
     #[tokio::test]
     async fn redis_is_seen_to_hang_to_die_and_to_come_back() {
-        let mut redis = server::RedisBroker::start().await.unwrap();
-        let wrong = pings(&redis.url().replace("secret", "wrong"), json!({}));
+        let mut redis = redis_with_password().await;
+        let wrong = pings(&database(&redis).replace("secret", "wrong"), json!({}));
         let outcome = look(&*wrong).await;
         assert_eq!(outcome.state, State::Fail);
         assert_eq!(
             outcome.message,
             "it refuses the user or the password (WRONGPASS)"
         );
-        let nobody = pings(&redis.url().replace(":secret@", ""), json!({}));
+        let nobody = pings(&database(&redis).replace(":secret@", ""), json!({}));
         assert_eq!(look(&*nobody).await.message, "it wants a password (NOAUTH)");
 
-        let url = format!("rediss://:secret@{}/3", redis.tls);
-        let secured = pings(&url, json!({ "wait": "50ms", "ca": redis.ca }));
+        let builder = server::Redis::build().password("secret").tls();
+        let encrypted = builder.start().await.unwrap();
+        let url = database(&encrypted);
+        let secured = pings(&url, json!({ "wait": "50ms", "ca": encrypted.ca() }));
         assert_eq!(
             look(&*secured).await.state,
             State::Unknown,
@@ -187,12 +202,12 @@ mod real {
         );
 
         let env = [("KEYPREFIX", "shop:")];
-        let _worker = server::Celery::start("w1", &redis.url(), &env)
+        let _worker = server::Celery::start("w1", &database(&redis), &env)
             .await
             .unwrap();
-        let other = pings(&redis.url(), json!({ "wait": "200ms" }));
+        let other = pings(&database(&redis), json!({ "wait": "200ms" }));
         assert_eq!(look(&*other).await.state, State::Unknown);
-        let check = pings(&redis.url(), json!({ "global_keyprefix": "shop:" }));
+        let check = pings(&database(&redis), json!({ "global_keyprefix": "shop:" }));
         becomes(&*check, State::Ok).await;
 
         redis.pause().await.unwrap();
@@ -207,7 +222,7 @@ mod real {
             outcome.message,
             "nothing listens there (connection refused)"
         );
-        redis.restart().await.unwrap();
+        redis.start().await.unwrap();
         becomes(&*check, State::Ok).await;
     }
 
@@ -276,7 +291,7 @@ mod real {
             look(check).await.message,
             "nothing listens there (connection refused)"
         );
-        rabbit.restart().await.expect("a server");
+        rabbit.start().await.expect("a server");
         becomes(check, State::Ok).await;
     }
 }

@@ -51,7 +51,7 @@ mod real {
     use serde_json::Value;
 
     fn with(kafka: &server::Kafka, more: Value) -> std::sync::Arc<dyn seaworthy_health::Check> {
-        let mut options = json!({ "bootstrap": [kafka.address.to_string()] });
+        let mut options = json!({ "bootstrap": [kafka.address().to_string()] });
         for (key, value) in more.as_object().expect("options") {
             options[key] = value.clone();
         }
@@ -62,7 +62,7 @@ mod real {
     async fn it_tells_of_brokers_topics_and_lag() {
         let kafka = server::Kafka::start().await.unwrap();
         let nobody = seaworthy_testkit::address::free().unwrap();
-        let listed = format!("{nobody}, {}", kafka.address);
+        let listed = format!("{nobody}, {}", kafka.address());
         let up = check::<Kafka>(json!({ "bootstrap": [listed] }));
         for _ in 0..3 {
             let outcome = look(&*up).await;
@@ -158,7 +158,7 @@ mod real {
         let at = json!([kafka.tls.to_string()]);
         let trusting = with(
             kafka,
-            json!({ "bootstrap": at, "tls": true, "ca": kafka.ca }),
+            json!({ "bootstrap": at, "tls": true, "ca": kafka.ca() }),
         );
         let outcome = look(&*trusting).await;
         assert_eq!(outcome.state, State::Ok, "{outcome:?}");
@@ -187,7 +187,7 @@ mod real {
             outcome.message,
             "nothing listens there (connection refused)"
         );
-        kafka.restart().await.unwrap();
+        kafka.start().await.unwrap();
         becomes(&*check, State::Ok).await;
     }
 }

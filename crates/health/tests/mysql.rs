@@ -98,7 +98,7 @@ mod real {
 
     #[tokio::test]
     async fn logins_that_fail_are_told_apart_and_not_shown() -> Result<()> {
-        let server = MariaDb::with(None, &["--max-connections=10"]).await?;
+        let server = MariaDb::start_with(&["--max-connections=10"]).await?;
         let at = server.address();
         let refused = "it refuses the user or the password (1045)";
         for (url, message) in [
@@ -190,9 +190,8 @@ mod real {
 
     #[tokio::test]
     async fn tls_is_as_strict_as_ssl_mode_says() -> Result<()> {
-        let certificate = Certificate::new()?;
-        let server = MariaDb::with(Some(&certificate), &["--require-secure-transport=ON"]).await?;
-        let own = server.folder().join("cert.pem");
+        let server = MariaDb::start_tls().await?;
+        let own = server.ca();
         let other = tempfile::NamedTempFile::new()?;
         std::fs::write(other.path(), Certificate::new()?.certificate)?;
         let with = |mode: &str, ca: Option<&std::path::Path>| {

@@ -136,11 +136,9 @@ mod real {
 
     #[tokio::test]
     async fn logins_that_fail_are_told_apart_and_not_shown() -> Result<()> {
-        let server = Postgres::with(
-            None,
-            &["max_connections=4", "superuser_reserved_connections=0"],
-        )
-        .await?;
+        let server =
+            Postgres::start_with(&["max_connections=4", "superuser_reserved_connections=0"])
+                .await?;
         let at = server.address();
         for (url, message) in [
             (
@@ -306,9 +304,8 @@ mod real {
 
     #[tokio::test]
     async fn tls_is_as_strict_as_sslmode_says() -> Result<()> {
-        let certificate = Certificate::new()?;
-        let server = Postgres::with(Some(&certificate), &[]).await?;
-        let own = server.folder().join("cert.pem");
+        let server = Postgres::start_tls().await?;
+        let own = server.ca();
         let other = tempfile::NamedTempFile::new()?;
         std::fs::write(other.path(), Certificate::new()?.certificate)?;
         let encrypted = "SELECT 1 FROM pg_stat_ssl WHERE pid=pg_backend_pid() AND ssl";

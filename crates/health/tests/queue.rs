@@ -81,23 +81,14 @@ mod real {
         let depth = "queue_depth";
         let list = of("notifications");
         shows(&list, State::Ok, "0 waiting", depth, 0).await;
-        let push = |from: u32, to: u32| -> Vec<String> {
-            let items = (from..to).map(|n| n.to_string());
-            ["rpush", "notifications"]
-                .map(str::to_owned)
-                .into_iter()
-                .chain(items)
-                .collect()
+        let script = "for i = 1, ARGV[1] do redis.call('rpush', KEYS[1], i) end";
+        let push = async |count| {
+            let words = ["eval", script, "1", "notifications", count];
+            server.command(&words).await
         };
-        let push_all = async |from, to| {
-            let words = push(from, to);
-            server
-                .command(&words.iter().map(String::as_str).collect::<Vec<_>>())
-                .await
-        };
-        push_all(0, 1000).await?;
+        push("1000").await?;
         shows(&list, State::Ok, "1000 waiting", depth, 1000).await;
-        push_all(1000, 1001).await?;
+        push("1").await?;
         shows(
             &list,
             State::Warn,
@@ -106,7 +97,7 @@ mod real {
             1001,
         )
         .await;
-        push_all(1001, 10_001).await?;
+        push("9000").await?;
         shows(
             &list,
             State::Fail,
@@ -132,7 +123,14 @@ mod real {
         server.stop().await?;
         says(&list, "nothing listens there (connection refused)").await;
         server.start().await?;
-        shows(&list, State::Ok, "0 waiting", depth, 0).await;
+        shows(
+            &list,
+            State::Fail,
+            "10001 waiting, the limit is 10000",
+            depth,
+            10_001,
+        )
+        .await;
         Ok(())
     }
 

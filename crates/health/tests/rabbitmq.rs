@@ -107,7 +107,7 @@ mod real {
 
     async fn tls(rabbit: &server::RabbitMq) {
         let url = format!("amqps://shop:secret@{}/shop", rabbit.tls);
-        let trusting = check::<RabbitMq>(json!({ "url": url, "ca": rabbit.ca }));
+        let trusting = check::<RabbitMq>(json!({ "url": url, "ca": rabbit.ca() }));
         let outcome = look(&*trusting).await;
         assert_eq!(outcome.state, State::Ok, "{outcome:?}");
         let outcome = look(&*to(&url)).await;
@@ -135,7 +135,7 @@ mod real {
             outcome.message,
             "nothing listens there (connection refused)"
         );
-        rabbit.restart().await.unwrap();
+        rabbit.start().await.unwrap();
         becomes(&*check, State::Ok).await;
         let connections = rabbit.ctl(&["list_connections", "user"]).await.unwrap();
         assert_eq!(connections.matches("shop").count(), 1, "{connections}");

@@ -134,7 +134,7 @@ mod real {
     async fn one_connection_serves_all_runs() -> Result<()> {
         let server = Redis::start().await?;
         let gap = Gap::before(server.address())?;
-        let check = redis(&format!("redis://{}", gap.address()));
+        let check = redis(&server.url_at(gap.address()));
         for _ in 0..20 {
             is_well(&check, "it answers PING").await;
         }
@@ -153,7 +153,7 @@ mod real {
     async fn slow_refused_and_silent_networks_are_told_apart() -> Result<()> {
         let server = Redis::start().await?;
         let gap = Gap::before(server.address())?;
-        let check = redis(&format!("redis://{}", gap.address()));
+        let check = redis(&server.url_at(gap.address()));
         let health = Health::default();
         let spec = Spec::new("cache", check.clone())
             .degraded_after(Duration::from_millis(100))
@@ -183,7 +183,7 @@ mod real {
 
     #[tokio::test]
     async fn passwords_are_used_and_never_shown() -> Result<()> {
-        let server = Redis::with_password("hunter2").await?;
+        let server = Redis::build().password("hunter2").start().await?;
         is_well(&redis(&server.url()), "it answers PING").await;
         let at = server.address();
         let open = redis(&format!("redis://{at}"));
@@ -211,7 +211,7 @@ mod real {
 
     #[tokio::test]
     async fn too_many_connections_are_told() -> Result<()> {
-        let server = Redis::with(None, None, &["--maxclients", "1"]).await?;
+        let server = Redis::build().words(&["--maxclients", "1"]).start().await?;
         let first = redis(&server.url());
         is_well(&first, "it answers PING").await;
         says(&redis(&server.url()), "it has too many connections").await;
@@ -221,9 +221,8 @@ mod real {
 
     #[tokio::test]
     async fn tls_is_judged() -> Result<()> {
-        let certificate = Certificate::new()?;
-        let server = Redis::with_tls(&certificate).await?;
-        let ca = server.folder().join("cert.pem");
+        let server = Redis::build().tls().start().await?;
+        let ca = server.ca();
         let trusting = super::check::<Kind>(json!({ "url": server.url(), "ca": ca }));
         is_well(&trusting, "it answers PING").await;
         is_well(&trusting, "it answers PING").await;
