@@ -10,7 +10,7 @@ use crate::check::{self, Complaint};
 use crate::merge::merge;
 use crate::node::{Entry, Node, Value};
 use crate::path::{Path, Segment};
-use crate::problem::{Findings, Problem, Severity, Validate};
+use crate::problem::{Finding, Findings, Problem, Severity, Validate};
 use crate::problems::Problems;
 use crate::read::{self, Fault, Format};
 use crate::schema;
@@ -199,6 +199,42 @@ impl<T: JsonSchema> Loader<T> {
         self
     }
 
+    /// Adds an item to a list, below all other layers: what a variable lets one guess that was made for something else.
+    #[must_use]
+    pub fn found(mut self, variable: &str, list: impl Into<Path>, item: &Json) -> Self {
+        let source = self.sources.add(Source {
+            layer: Layer::Found,
+            name: variable.into(),
+            // What it holds is not shown: nobody wrote it for us.
+            text: variable.into(),
+            is_file: false,
+        });
+        let origin = Origin::new(source, 0, variable.len());
+        let list_of_one = Node {
+            value: Value::List(vec![Node::of(item, origin)]),
+            origin,
+        };
+        self.put(Layer::Found, &list.into(), list_of_one);
+        self
+    }
+
+    /// Whether a source so far has an item in a list with this text at a key.
+    #[must_use]
+    pub fn has_item(&self, list: impl Into<Path>, key: &str, text: &str) -> bool {
+        let list = list.into();
+        let has = |item: &Node| match item.get(key).map(|node| &node.value) {
+            Some(Value::Text(found)) => found == text,
+            _ => false,
+        };
+        self.trees.iter().any(|(_, tree)| match tree.at(&list) {
+            Some(Node {
+                value: Value::List(items),
+                ..
+            }) => items.iter().any(has),
+            _ => false,
+        })
+    }
+
     /// What the sources so far say at a path, as text; the winning layer's word.
     #[must_use]
     pub fn peek(&self, path: impl Into<Path>) -> Option<String> {
@@ -211,6 +247,7 @@ impl<T: JsonSchema> Loader<T> {
             .find_map(|(_, tree)| match &tree.at(&path)?.value {
                 Value::Text(text) => Some(text.clone()),
                 Value::Number(_, written) => Some(written.clone()),
+                Value::Bool(value) => Some(value.to_string()),
                 _ => None,
             })
     }
@@ -304,7 +341,15 @@ impl<T: DeserializeOwned + JsonSchema + Validate> Loader<T> {
     ///
     /// # Errors
     /// Everything that is wrong, at once; warnings are among it.
-    pub fn load(mut self) -> Result<Loaded<T>, Problems> {
+    pub fn load(self) -> Result<Loaded<T>, Problems> {
+        self.load_with(|_| {})
+    }
+
+    /// The same, with what no source can say: `complete` adds it before the value is checked.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once; warnings are among it.
+    pub fn load_with(mut self, complete: impl FnOnce(&mut T)) -> Result<Loaded<T>, Problems> {
         if !self.faults.is_empty() {
             let problems = self.faults.into_iter().map(|fault| Problem {
                 severity: Severity::Error,
@@ -329,30 +374,16 @@ impl<T: DeserializeOwned + JsonSchema + Validate> Loader<T> {
         for origin in checked.secrets {
             self.mask(origin);
         }
-        let value = read_value::<T>(tree.clone(), &mut complaints);
+        let mut value = read_value::<T>(tree.clone(), &mut complaints);
+        if let Some(value) = &mut value {
+            complete(value);
+        }
         let mut problems: Vec<Problem> = complaints
             .iter()
             .map(|complaint| located(complaint, &written))
             .collect();
         if let Some(value) = &value {
-            let mut findings = Findings::default();
-            value.validate(&mut findings);
-            problems.extend(findings.0.into_iter().filter_map(|finding| {
-                let spoilt = |path: &Path| {
-                    complaints
-                        .iter()
-                        .any(|complaint| complaint.path.overlaps(path))
-                };
-                let spoilt = spoilt(&finding.path) || finding.related.iter().any(spoilt);
-                (!spoilt).then(|| Problem {
-                    severity: finding.severity,
-                    origin: written.nearest(&finding.path),
-                    path: finding.path.to_string(),
-                    message: finding.message,
-                    help: finding.help,
-                    place: None,
-                })
-            }));
+            problems.extend(judge(value, &complaints, &written));
         }
         let problems = Problems::new(problems, self.sources.clone());
         match value {
@@ -381,6 +412,30 @@ impl<T: DeserializeOwned + JsonSchema + Validate> Loader<T> {
         text.replace_range(range, &blot);
         self.sources.replace(origin.source(), text);
     }
+}
+
+/// What the value says against itself, less what is said of values that were refused.
+fn judge<T: Validate>(value: &T, complaints: &[Complaint], tree: &Node) -> Vec<Problem> {
+    let spoilt = |path: &Path| {
+        complaints
+            .iter()
+            .any(|complaint| complaint.path.overlaps(path))
+    };
+    let mut findings = Findings::default();
+    value.validate(&mut findings);
+    let sound = findings
+        .0
+        .into_iter()
+        .filter(|finding| !spoilt(&finding.path) && !finding.related.iter().any(spoilt));
+    let problem = |finding: Finding| Problem {
+        severity: finding.severity,
+        origin: tree.nearest(&finding.path),
+        path: finding.path.to_string(),
+        message: finding.message,
+        help: finding.help,
+        place: None,
+    };
+    sound.map(problem).collect()
 }
 
 fn located(complaint: &Complaint, tree: &Node) -> Problem {

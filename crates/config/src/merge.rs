@@ -1,12 +1,13 @@
 //! Lays one tree over another.
 //!
 //! Mappings merge key by key; anything else is replaced. A list whose schema names a merge key is merged by that key: items
-//! with the same value are merged in place, new ones follow. An empty value (`key:`) says nothing.
+//! with the same value are merged in place, new ones follow. Keys that the schema lists as ways to say the same replace each other.
+//! An empty value (`key:`) says nothing.
 
 use serde_json::Value as Json;
 
-use crate::node::{Node, Value};
-use crate::schema::{self, MERGE};
+use crate::node::{Entry, Node, Value};
+use crate::schema::{self, INSTEAD, MERGE};
 
 /// Lays `over` on `base`.
 pub(crate) fn merge(root: &Json, schema: Option<&Json>, base: Node, over: Node) -> Node {
@@ -16,6 +17,7 @@ pub(crate) fn merge(root: &Json, schema: Option<&Json>, base: Node, over: Node) 
             origin: base.origin,
         },
         (Value::Map(mut entries), Value::Map(overs)) => {
+            take_back(root, schema, &mut entries, &overs);
             for over in overs {
                 let child = schema.and_then(|schema| schema::child(root, schema, &over.key));
                 match entries.iter_mut().find(|entry| entry.key == over.key) {
@@ -59,6 +61,19 @@ pub(crate) fn merge(root: &Json, schema: Option<&Json>, base: Node, over: Node) 
             value,
             origin: over.origin,
         },
+    }
+}
+
+/// Takes out what is said in another way now.
+fn take_back(root: &Json, schema: Option<&Json>, entries: &mut Vec<Entry>, overs: &[Entry]) {
+    let ways = schema.and_then(|schema| schema::resolve(root, schema).get(INSTEAD));
+    let is_way = |entry: &Entry| {
+        let mut ways = ways.and_then(Json::as_array).into_iter().flatten();
+        ways.any(|way| way == &entry.key)
+    };
+    let says = |entry: &Entry| is_way(entry) && !matches!(entry.node.value, Value::Null);
+    if overs.iter().any(says) {
+        entries.retain(|entry| !is_way(entry));
     }
 }
 

@@ -55,6 +55,28 @@ impl Node {
         }
     }
 
+    /// A whole tree that was written at one place.
+    pub(crate) fn of(value: &Json, origin: Origin) -> Self {
+        let value = match value {
+            Json::Null => Value::Null,
+            Json::Bool(value) => Value::Bool(*value),
+            Json::Number(number) => Value::Number(number.clone(), number.to_string()),
+            Json::String(text) => Value::Text(text.clone()),
+            Json::Array(items) => {
+                Value::List(items.iter().map(|item| Self::of(item, origin)).collect())
+            }
+            Json::Object(object) => {
+                let entry = |(key, value): (&String, &Json)| Entry {
+                    key: key.clone(),
+                    at: origin,
+                    node: Self::of(value, origin),
+                };
+                Value::Map(object.iter().map(entry).collect())
+            }
+        };
+        Self { value, origin }
+    }
+
     /// The word for what it is.
     pub(crate) fn kind(&self) -> &'static str {
         match &self.value {

@@ -13,6 +13,12 @@ use crate::suggest;
 /// Set it with `#[schemars(extend("x-merge" = "path"))]`.
 pub(crate) const MERGE: &str = "x-merge";
 
+/// The keyword by which a mapping lists keys that say the same in different ways: a layer that writes one of them takes back what
+/// layers below wrote with any of them.
+///
+/// Set it with `#[schemars(extend("x-instead" = ["url", "env"]))]`.
+pub(crate) const INSTEAD: &str = "x-instead";
+
 /// Gives the JSON Schema of a type. Structs are closed but for keys that begin with `x-`.
 #[must_use]
 pub fn schema_of<T: JsonSchema>() -> Json {

@@ -11,6 +11,8 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Layer {
+    /// What follows from a variable that was made for something else, unless anybody says otherwise.
+    Found,
     /// A preset that ships with the product.
     Preset,
     /// The configuration file.
@@ -64,7 +66,7 @@ impl std::fmt::Display for Place {
         match (self.layer, self.line) {
             (Layer::Preset, Some(line)) => write!(f, "preset {}:{line}", self.name),
             (_, Some(line)) => write!(f, "{}:{line}", self.name),
-            (Layer::Env, None) => write!(f, "env {}", self.name),
+            (Layer::Env | Layer::Found, None) => write!(f, "env {}", self.name),
             (Layer::Flag, None) => write!(f, "flag {}", self.name),
             (_, None) => f.write_str(&self.name),
         }

@@ -12,6 +12,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use url::{Host, Url};
 
+/// The scheme of a URL that goes nowhere.
+const NOWHERE: &str = "nowhere";
+
 /// See the [module documentation](self).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Dsn(Url);
@@ -24,6 +27,11 @@ pub struct NotADsn {
 }
 
 impl Dsn {
+    /// Whether nobody has said yet where it goes.
+    pub fn is_nowhere(&self) -> bool {
+        self.scheme() == NOWHERE
+    }
+
     /// The scheme, in lower case.
     pub fn scheme(&self) -> &str {
         self.0.scheme()
@@ -120,6 +128,14 @@ impl Dsn {
             own.port() == port && same
         });
         is_own.then_some("that is where Seaworthy is administered")
+    }
+}
+
+/// A URL that goes nowhere: something else has to say where to.
+impl Default for Dsn {
+    fn default() -> Self {
+        let url = Url::parse("nowhere://nowhere");
+        Self(url.expect("it is a URL"))
     }
 }
 

@@ -14,7 +14,7 @@ use seaworthy_core::dsn::Dsn;
 use serde::{Deserialize, Serialize};
 
 use super::stream::{Stream, Target};
-use super::{Around, Fault, Probe};
+use super::{Address, Around, Fault, Probe};
 use crate::{Check, Outcome, Running};
 
 const PATH: &str = "/grpc.health.v1.Health/Check";
@@ -26,6 +26,7 @@ const MOST: usize = 1024;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Grpc {
     /// The server, such as `http://orders:50051`, or `https://…` with TLS.
+    #[serde(default, skip_serializing_if = "Dsn::is_nowhere")]
     pub url: Dsn,
     /// The service that is asked about, such as `shop.Orders`. Default: the server as a whole.
     #[serde(default)]
@@ -38,6 +39,10 @@ pub struct Grpc {
 
 impl Probe for Grpc {
     const KIND: &'static str = "grpc";
+
+    fn address(&mut self) -> Option<(&'static str, &mut dyn Address)> {
+        Some(("url", &mut self.url))
+    }
 
     fn faults(&self, around: &Around, faults: &mut Vec<Fault>) {
         super::judge_url("url", &self.url, &["http", "https"], around, faults);

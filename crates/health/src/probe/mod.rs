@@ -4,6 +4,7 @@
 //! them look and never change anything, keep at most one connection, and say what is wrong in one sentence without secrets:
 //! what a driver or the other side sent is never shown raw.
 
+pub mod address;
 mod amqp;
 #[cfg_attr(
     not(all(feature = "redis", feature = "postgres", feature = "mysql")),
@@ -60,12 +61,20 @@ use serde::de::DeserializeOwned;
 
 use crate::Check;
 
+pub use address::{Address, Variables};
+
 /// The options of a kind of check.
-pub trait Probe: DeserializeOwned + JsonSchema {
+pub trait Probe: Clone + DeserializeOwned + JsonSchema {
     /// The word for the kind.
     const KIND: &'static str;
     /// What the kind looks at.
     const ABOUT: About = About::Dependency;
+
+    /// The option that says where it goes, with its name; a variable may say it instead. Most of what is looked at here, such as
+    /// a disk, goes nowhere.
+    fn address(&mut self) -> Option<(&'static str, &mut dyn Address)> {
+        None
+    }
 
     /// Finds what the types cannot say. Opens nothing.
     fn faults(&self, around: &Around, faults: &mut Vec<Fault>);
@@ -79,6 +88,8 @@ pub trait Probe: DeserializeOwned + JsonSchema {
 pub struct Around {
     /// Where Seaworthy itself is administered; no check may go there.
     pub own: Vec<SocketAddr>,
+    /// What addresses may be taken from.
+    pub variables: Variables,
 }
 
 /// Something wrong with an option.

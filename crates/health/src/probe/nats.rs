@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::stream::{Stream, Target};
-use super::{Around, Fault, Probe};
+use super::{Address, Around, Fault, Probe};
 use crate::{Check, Outcome, Running};
 
 /// A longer line is not NATS; the greeting names all servers of a cluster.
@@ -27,6 +27,7 @@ const NOT_NATS: &str = "it does not speak NATS";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Nats {
     /// The server, such as `nats://user:password@nats:4222`, or `tls://…`. A user without a password is a token.
+    #[serde(default, skip_serializing_if = "Dsn::is_nowhere")]
     pub url: Dsn,
     /// A file of PEM certificates that are trusted instead of those of the system. Default: those of the system.
     #[serde(default)]
@@ -35,6 +36,10 @@ pub struct Nats {
 
 impl Probe for Nats {
     const KIND: &'static str = "nats";
+
+    fn address(&mut self) -> Option<(&'static str, &mut dyn Address)> {
+        Some(("url", &mut self.url))
+    }
 
     fn faults(&self, around: &Around, faults: &mut Vec<Fault>) {
         super::judge_url("url", &self.url, &["nats", "tls"], around, faults);

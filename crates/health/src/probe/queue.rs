@@ -11,7 +11,7 @@ use super::counted::Counted;
 use super::kept::Kept;
 #[cfg(feature = "redis")]
 use super::kept::Question;
-use super::{Around, Fault, Probe};
+use super::{Address, Around, Fault, Probe};
 use crate::{Check, Outcome};
 
 #[cfg(feature = "postgres")]
@@ -24,6 +24,7 @@ use super::redis::session as redis_session;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Queue {
     /// Where the queue is: `redis://…` or `postgres://…`, as in the kinds of these names.
+    #[serde(default, skip_serializing_if = "Dsn::is_nowhere")]
     pub url: Dsn,
     /// The key of the queue in Redis. One that is not there is empty. Of a stream all entries count, also those that were read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,6 +53,10 @@ fn fail() -> u64 {
 
 impl Probe for Queue {
     const KIND: &'static str = "queue";
+
+    fn address(&mut self) -> Option<(&'static str, &mut dyn Address)> {
+        Some(("url", &mut self.url))
+    }
 
     fn faults(&self, around: &Around, faults: &mut Vec<Fault>) {
         let schemes: Vec<&str> = all_schemes().collect();

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::amqp::wire::{Writer, fits};
 use super::amqp::{Connection, Reply, TONGUE};
 use super::socket::{Kept, Security, Trouble};
-use super::{Around, Fault, Probe};
+use super::{Address, Around, Fault, Probe};
 use crate::{Check, Outcome, Running};
 
 /// Logs in to RabbitMQ and opens a virtual host.
@@ -21,6 +21,7 @@ use crate::{Check, Outcome, Running};
 pub struct RabbitMq {
     /// Where it is and how to get in, such as `amqp://shop:secret@rabbit:5672/shop`; `amqps` for TLS. The path is the virtual
     /// host, `/` without one; user and password are `guest` without them.
+    #[serde(default, skip_serializing_if = "Dsn::is_nowhere")]
     pub url: Dsn,
     /// A queue that must exist; its depth is judged. It is looked at and never made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,6 +47,10 @@ fn fail() -> u32 {
 
 impl Probe for RabbitMq {
     const KIND: &'static str = "rabbitmq";
+
+    fn address(&mut self) -> Option<(&'static str, &mut dyn Address)> {
+        Some(("url", &mut self.url))
+    }
 
     fn faults(&self, around: &Around, faults: &mut Vec<Fault>) {
         super::judge_url("url", &self.url, &["amqp", "amqps"], around, faults);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::counted::Counted;
 use super::kept::Kept;
 use super::postgres::{Count, session};
-use super::{Around, Fault, Probe};
+use super::{Address, Around, Fault, Probe};
 use crate::{Check, Outcome};
 
 /// Runs a query on Postgres that counts, and fails when it counts too few: an audit log that nobody has written into lately is
@@ -18,6 +18,7 @@ use crate::{Check, Outcome};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rows {
     /// Where the database is, as in the kind `postgres`.
+    #[serde(default, skip_serializing_if = "Dsn::is_nowhere")]
     pub url: Dsn,
     /// The query that counts, such as `SELECT count(*) FROM audit_log WHERE created_at > now() - interval '5 minutes'`. It can
     /// only read.
@@ -46,6 +47,10 @@ fn recent_log_count() -> String {
 
 impl Probe for Rows {
     const KIND: &'static str = "rows";
+
+    fn address(&mut self) -> Option<(&'static str, &mut dyn Address)> {
+        Some(("url", &mut self.url))
+    }
 
     fn faults(&self, around: &Around, faults: &mut Vec<Fault>) {
         super::judge_url("url", &self.url, session::SCHEMES, around, faults);

@@ -7,19 +7,23 @@ use seaworthy_core::dsn::Dsn;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 
-use super::{Around, Fault, Probe};
+use super::{Address, Around, Fault, Probe};
 use crate::{Check, Outcome, Running};
 
 /// Connects and closes. It says that something listens there, not that it works.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tcp {
     /// The host and port, such as `db:5432`.
-    #[serde(alias = "addr")]
+    #[serde(default, alias = "addr", skip_serializing_if = "String::is_empty")]
     pub address: String,
 }
 
 impl Probe for Tcp {
     const KIND: &'static str = "tcp";
+
+    fn address(&mut self) -> Option<(&'static str, &mut dyn Address)> {
+        Some(("address", &mut self.address))
+    }
 
     fn faults(&self, around: &Around, faults: &mut Vec<Fault>) {
         match format!("tcp://{}", self.address).parse::<Dsn>() {

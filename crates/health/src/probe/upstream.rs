@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::http::{Answer, Client, Headers};
-use super::{Around, Fault, Probe};
+use super::{Address, Around, Fault, Probe};
 use crate::{Check, Outcome, Running, clock};
 
 /// Asks another service for its health. It understands the documents of Seaworthy in all formats, and
@@ -24,6 +24,7 @@ use crate::{Check, Outcome, Running, clock};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Upstream {
     /// Where it tells its health, such as `http://orders:8000/health/ready`.
+    #[serde(default, skip_serializing_if = "Dsn::is_nowhere")]
     pub url: Dsn,
     /// What its state means for us. Default `same`.
     #[serde(default)]
@@ -116,6 +117,10 @@ impl Upstream {
 
 impl Probe for Upstream {
     const KIND: &'static str = "upstream";
+
+    fn address(&mut self) -> Option<(&'static str, &mut dyn Address)> {
+        Some(("url", &mut self.url))
+    }
 
     fn faults(&self, around: &Around, faults: &mut Vec<Fault>) {
         super::judge_url("url", &self.url, &["http", "https"], around, faults);

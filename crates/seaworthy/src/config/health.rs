@@ -1,18 +1,17 @@
 //! The section `health`: what is checked, how often, and what follows.
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use seaworthy_config::Findings;
-use seaworthy_core::address::Address;
 use seaworthy_core::health::{About, Status, Steadiness, Weight, Words};
 use seaworthy_core::quantity::Duration;
+use seaworthy_health::probe::address::{self, Astray};
 use seaworthy_health::probe::{self, Around, Fault, Probe};
 use seaworthy_health::{Case, Policy, Spec};
 use serde::{Deserialize, Serialize};
 
 use super::Config;
-use super::listen::Admin;
 use super::live::Live;
 
 /// Health: the checks of what the service depends on.
@@ -22,6 +21,10 @@ pub struct Health {
     /// What is checked. Layers merge by `name`.
     #[schemars(extend("x-merge" = "name"))]
     pub checks: Vec<Check>,
+    /// Whether variables of the app that are usually called so become checks, unless a check of theirs is written here:
+    /// `DATABASE_URL`, `REDIS_URL`, `CELERY_BROKER_URL`, `KAFKA_BOOTSTRAP_SERVERS`, `RABBITMQ_URL`, `NATS_URL` and the like. They
+    /// are not critical. Default `true`.
+    pub auto: bool,
     /// How often a check runs unless it says otherwise. Default `5s`.
     pub interval: Duration,
     /// How long a check may take unless it says otherwise. Default `2s`.
@@ -41,6 +44,7 @@ impl Default for Health {
         let policy = Policy::default();
         Self {
             checks: Vec::new(),
+            auto: true,
             interval: policy.interval.into(),
             timeout: policy.timeout.into(),
             recheck: policy.recheck.into(),
@@ -65,6 +69,7 @@ pub enum GateBy {
 /// One check: when it runs, what it means, and the options of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[schemars(extend("x-instead" = ["env", "url", "broker", "bootstrap", "brokers", "address", "addr"]))]
 pub enum Check {
     /// Whether something accepts connections.
     Tcp(Of<probe::tcp::Tcp>),
@@ -122,6 +127,10 @@ pub struct Common {
     /// The name under which it is shown.
     #[serde(default)]
     pub name: String,
+    /// The variable that holds its address, in place of `url` or whatever its kind calls that; `app.env` counts. While it is not
+    /// set, nothing is known of the component. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<String>,
     /// Whether the service is of no use without it: a failure turns readiness to 503. Default `true`.
     #[serde(default = "yes", alias = "required")]
     pub critical: bool,
@@ -216,9 +225,16 @@ impl Check {
     /// What the types cannot say about its options.
     #[must_use]
     pub fn faults(&self, around: &Around) -> Vec<Fault> {
-        let mut faults = Vec::new();
-        each!(self, of => of.probe.faults(around, &mut faults));
-        faults
+        each!(self, of => of.faults(around))
+    }
+
+    /// The variable that it waits for.
+    #[must_use]
+    pub fn unset(&self, around: &Around) -> Option<String> {
+        match each!(self, of => of.placed(around).err()) {
+            Some(Astray::Unset(variable)) => Some(variable),
+            _ => None,
+        }
     }
 
     /// The check that it describes.
@@ -249,8 +265,44 @@ impl Check {
         };
         Spec {
             name: common.name.clone(),
-            check: each!(self, of => of.probe.check(around)),
+            check: each!(self, of => of.check(around)),
             policy,
+        }
+    }
+}
+
+impl<P: Probe> Of<P> {
+    fn placed(&self, around: &Around) -> Result<P, Astray> {
+        address::placed(&self.probe, self.common.env.as_deref(), &around.variables)
+    }
+
+    fn faults(&self, around: &Around) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        match self.placed(around) {
+            Ok(mut probe) => {
+                probe.faults(around, &mut faults);
+                let option = probe.address().map(|(option, _)| option);
+                if let Some(env) = &self.common.env {
+                    // What is wrong with the address is wrong with the variable.
+                    for fault in faults
+                        .iter_mut()
+                        .filter(|fault| Some(fault.option) == option)
+                    {
+                        fault.option = "env";
+                        fault.message = format!("{env}: {}", fault.message);
+                    }
+                }
+            }
+            Err(Astray::Wrong(fault)) => faults.push(fault),
+            Err(Astray::Unset(_)) => {}
+        }
+        faults
+    }
+
+    fn check(&self, around: &Around) -> Arc<dyn seaworthy_health::Check> {
+        match self.placed(around) {
+            Ok(probe) => probe.check(around),
+            Err(astray) => address::nowhere(P::KIND, &astray),
         }
     }
 }
@@ -267,12 +319,9 @@ impl Config {
     /// What checks have to know of this process.
     #[must_use]
     pub fn around(&self) -> Around {
-        let own: Option<SocketAddr> = match &self.listen.admin {
-            Admin::At(Address::Tcp(admin)) => Some(*admin),
-            _ => None,
-        };
         Around {
-            own: own.into_iter().collect(),
+            own: self.listen.admin.own().into_iter().collect(),
+            variables: self.variables.clone(),
         }
     }
 }
@@ -298,6 +347,17 @@ pub(super) fn validate(config: &Config, findings: &mut Findings) {
                     format!("there are two checks called `{}`", common.name),
                 )
                 .help("give each its own name");
+        }
+        if let Some(variable) = check.unset(&around) {
+            findings
+                .warning(
+                    at("env"),
+                    format!(
+                        "{variable} is not set: nothing will be known of `{}`",
+                        common.name
+                    ),
+                )
+                .help("set the variable, for the app as well, or remove the check");
         }
         for fault in check.faults(&around) {
             findings

@@ -42,6 +42,17 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
+impl Admin {
+    /// The port that it takes, which no check may go to.
+    #[must_use]
+    pub fn own(&self) -> Option<SocketAddr> {
+        match self {
+            Self::At(Address::Tcp(address)) => Some(*address),
+            _ => None,
+        }
+    }
+}
+
 impl Default for Listen {
     fn default() -> Self {
         Self {

@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod endpoints;
+mod found;
 pub mod health;
 pub mod limits;
 pub mod listen;
@@ -23,6 +24,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use seaworthy_config::{Findings, Loaded, Problems, Validate};
+use seaworthy_health::probe::Variables;
 use seaworthy_telemetry::log;
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +84,9 @@ pub struct Config {
     /// The folder for what outlives a request: sockets, the file of the running instance. Default: chosen by the system's
     /// habits.
     pub state_dir: Option<PathBuf>,
+    /// What the app sees in its environment. No source says it, and nothing shows it.
+    #[serde(skip)]
+    pub variables: Variables,
 }
 
 impl Default for Config {
@@ -104,6 +109,7 @@ impl Default for Config {
             traces: Traces::default(),
             threads: None,
             state_dir: None,
+            variables: Variables::default(),
         }
     }
 }
@@ -126,6 +132,7 @@ impl Validate for Config {
         shutdown::validate(&self.shutdown, findings);
         endpoints::validate(self, findings);
         health::validate(self, findings);
+        found::validate(self, findings);
         live::validate(self, findings);
         limits::validate(&self.limits, findings);
         routes::validate(&self.routes, &self.limits, findings);

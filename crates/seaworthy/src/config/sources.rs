@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use seaworthy_config::{Format, Layer, Loaded, Loader, MAX_FILE, Problems};
+use seaworthy_config::{Format, Layer, Loaded, Loader, MAX_FILE, Path as Setting, Problems};
+use seaworthy_health::probe::Around;
 
-use super::{Config, Preset};
+use super::listen::Admin;
+use super::{Config, Preset, found};
 
 /// The prefix of variables: `SEAWORTHY__LISTEN__PUBLIC`.
 const PREFIX: &str = "SEAWORTHY";
@@ -80,7 +82,43 @@ pub(super) fn load(options: &Options) -> Result<Loaded<Config>, Problems> {
     if let Some(preset) = loader.peek("preset").as_deref().and_then(Preset::find) {
         loader = loader.text(Layer::Preset, preset.name(), preset.text(), Format::Yaml);
     }
-    loader.load()
+    found(loader, options).load_with(|config| {
+        let own = config.app.env.iter();
+        let own = own.map(|(name, value)| (name.clone(), value.expose().to_owned()));
+        config.variables = options.env.clone().into_iter().chain(own).collect();
+    })
+}
+
+/// Checks for what the app is told of in its environment.
+fn found(loader: Loader<Config>, options: &Options) -> Loader<Config> {
+    if loader.peek("health.auto").as_deref() == Some("false") {
+        return loader;
+    }
+    let admin = loader.peek("listen.admin");
+    let admin: Admin = admin
+        .and_then(|admin| admin.parse().ok())
+        .unwrap_or_default();
+    let around = Around {
+        own: admin.own().into_iter().collect(),
+        variables: found::usual()
+            .filter_map(|name| {
+                let own = loader.peek(Setting::from("app.env").key(name));
+                Some((
+                    name.to_owned(),
+                    own.or_else(|| options.env.get(name).cloned())?,
+                ))
+            })
+            .collect(),
+    };
+    let checks = "health.checks";
+    found::look(&around).iter().fold(loader, |loader, found| {
+        let is_said = loader.has_item(checks, "name", found.name)
+            || loader.has_item(checks, "env", found.variable);
+        match &found.check {
+            Ok(check) if !is_said => loader.found(found.variable, checks, check),
+            _ => loader,
+        }
+    })
 }
 
 fn variables(loader: Loader<Config>, options: &Options) -> Loader<Config> {

@@ -355,6 +355,54 @@ async fn a_blip_changes_nothing() -> Result<()> {
 }
 
 #[tokio::test]
+async fn variables_become_checks_that_only_degrade() -> Result<()> {
+    let mut cache = Dependency::start().await?;
+    cache.stop();
+    let builder = Seaworthy::build()
+        .config("health: {interval: 200ms, recheck: 100ms}")
+        .env("REDIS_URL", format!("redis://:hunter2@{}", cache.address))
+        .env("DATABASE_URL", "oracle://u:hunter2@db");
+    let front = Front::with(builder).await?;
+    let seaworthy = &front.seaworthy;
+    seaworthy.wait_event("check.changed").await?;
+    let detail = seaworthy.look("/health").await?;
+    let document = detail.json()?;
+    assert_eq!(
+        (detail.status, &document["status"]),
+        (200, &"degraded".into())
+    );
+    let names: Vec<_> = document["components"]
+        .as_array()
+        .map(|all| all.iter().map(|one| one["name"].clone()).collect())
+        .unwrap_or_default();
+    assert_eq!(names, ["app", "redis"]);
+    let warning = seaworthy.wait_event("config.warning").await?;
+    assert_eq!(warning["setting"], "health.auto");
+    let said = seaworthy.output().stderr() + &detail.text();
+    assert!(
+        said.contains("DATABASE_URL") && !said.contains("hunter2"),
+        "{said}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_check_without_its_variable_is_unknown() -> Result<()> {
+    let check = |more: &str| format!("{{kind: redis, name: cache, env: NOT_SET{more}}}");
+    for (more, code) in [("", 503), (", critical: false", 200)] {
+        let front = started(&config(&[check(more)])).await?;
+        let seaworthy = &front.seaworthy;
+        until("the check to have run", PATIENCE, || async {
+            let one = self::check(seaworthy, "cache").await.ok()?;
+            (one["message"] == "NOT_SET is not set").then_some(())
+        })
+        .await?;
+        wait_ready(seaworthy, code).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn probes_do_not_look_for_themselves() -> Result<()> {
     let database = Dependency::start().await?;
     let yaml = format!(

@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::socket::{Kept, Security, Trouble};
-use super::{Around, Fault, Probe};
+use super::{Address, Around, Fault, Probe};
 use crate::{Check, Outcome, Running};
 use control::{Answers, Question};
 
@@ -46,7 +46,7 @@ const LONGEST: std::time::Duration = std::time::Duration::from_secs(60);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Celery {
     /// The app's broker, as in `CELERY_BROKER_URL`: `redis`, `rediss`, `amqp` or `amqps`.
-    #[serde(alias = "url")]
+    #[serde(default, alias = "url", skip_serializing_if = "Dsn::is_nowhere")]
     pub broker: Dsn,
     /// So many workers must answer.
     #[serde(default = "min_workers")]
@@ -86,6 +86,10 @@ impl Celery {
 
 impl Probe for Celery {
     const KIND: &'static str = "celery";
+
+    fn address(&mut self) -> Option<(&'static str, &mut dyn Address)> {
+        Some(("broker", &mut self.broker))
+    }
 
     fn faults(&self, around: &Around, faults: &mut Vec<Fault>) {
         let schemes = ["redis", "rediss", "amqp", "amqps", "pyamqp"];

@@ -18,7 +18,7 @@ pub(in crate::probe) use exchange::{Answer, Client};
 pub use headers::Headers;
 
 use super::reading::Expected;
-use super::{Around, Fault, Probe};
+use super::{Address, Around, Fault, Probe};
 use crate::{Check, Outcome, Running};
 
 /// Asks a URL and looks at the status of the answer, and at a value in it. Redirects are not followed; 64 KiB of the answer are
@@ -26,6 +26,7 @@ use crate::{Check, Outcome, Running};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Http {
     /// The URL, such as `https://api.example.com/health`. A user and a password in it are sent as basic authentication.
+    #[serde(default, skip_serializing_if = "Dsn::is_nowhere")]
     pub url: Dsn,
     /// The method. Default `GET`.
     #[serde(default)]
@@ -116,6 +117,10 @@ impl Http {
 
 impl Probe for Http {
     const KIND: &'static str = "http";
+
+    fn address(&mut self) -> Option<(&'static str, &mut dyn Address)> {
+        Some(("url", &mut self.url))
+    }
 
     fn faults(&self, around: &Around, faults: &mut Vec<Fault>) {
         super::judge_url("url", &self.url, &["http", "https"], around, faults);

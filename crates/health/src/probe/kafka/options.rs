@@ -11,7 +11,7 @@ use seaworthy_core::dsn::Dsn;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::super::socket::{Kept, Security};
-use super::super::{Around, Fault, Probe, judge_url};
+use super::super::{Address, Around, Fault, Probe, judge_url};
 use super::Answers;
 use super::connection::Login;
 use crate::Check;
@@ -21,7 +21,7 @@ use crate::Check;
 pub struct Kafka {
     /// Brokers to begin with, such as `[kafka-1:9092, kafka-2:9092]`; the first that answers tells about the cluster. An entry
     /// may itself be a list with commas, as `KAFKA_BOOTSTRAP_SERVERS` is.
-    #[serde(alias = "brokers")]
+    #[serde(default, alias = "brokers", skip_serializing_if = "Vec::is_empty")]
     pub bootstrap: Vec<String>,
     /// Topics that must exist, each with a leader for every partition. They are looked at and never made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -128,6 +128,10 @@ impl Kafka {
 
 impl Probe for Kafka {
     const KIND: &'static str = "kafka";
+
+    fn address(&mut self) -> Option<(&'static str, &mut dyn Address)> {
+        Some(("bootstrap", &mut self.bootstrap))
+    }
 
     fn faults(&self, around: &Around, faults: &mut Vec<Fault>) {
         if self.bootstrap.is_empty() {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use self::session::{SCHEMES, Server, Session};
 use self::words::Trouble;
 use super::kept::{Kept, Question};
-use super::{Around, Fault, Probe};
+use super::{Address, Around, Fault, Probe};
 use crate::{Check, Outcome, Running};
 
 /// Connects to a MySQL or MariaDB server and runs a query that only reads. One connection, which is kept. Shows
@@ -22,6 +22,7 @@ use crate::{Check, Outcome, Running};
 pub struct Mysql {
     /// Where it is: `mysql://user:password@host:3306/database?ssl-mode=VERIFY_IDENTITY`. `ssl-mode` is `DISABLED` (the default),
     /// `REQUIRED`, `VERIFY_CA` or `VERIFY_IDENTITY`; `PREFERRED` is taken for `DISABLED`.
+    #[serde(default, skip_serializing_if = "Dsn::is_nowhere")]
     pub url: Dsn,
     /// The query, one statement. It runs in a session that is read-only, on MariaDB for at most 30 s. By default `SELECT 1`.
     #[serde(default = "select_1")]
@@ -37,6 +38,10 @@ fn select_1() -> String {
 
 impl Probe for Mysql {
     const KIND: &'static str = "mysql";
+
+    fn address(&mut self) -> Option<(&'static str, &mut dyn Address)> {
+        Some(("url", &mut self.url))
+    }
 
     fn faults(&self, around: &Around, faults: &mut Vec<Fault>) {
         super::judge_url("url", &self.url, SCHEMES, around, faults);

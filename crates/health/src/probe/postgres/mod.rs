@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use self::session::{Rows, SCHEMES, Server, Session};
 use self::words::Trouble;
 use super::kept::{Kept, Question};
-use super::{Around, Fault, Probe};
+use super::{Address, Around, Fault, Probe};
 use crate::{Check, Outcome, Running};
 
 /// Connects to a Postgres server and runs a query that only reads. One connection, which is kept; its `application_name` is
@@ -23,6 +23,7 @@ use crate::{Check, Outcome, Running};
 pub struct Postgres {
     /// Where it is: `postgres://user:password@host:5432/database?sslmode=verify-full`. The user is `postgres` when there is
     /// none. `sslmode` is `disable`, `prefer` (the default), `require`, `verify-ca` or `verify-full`.
+    #[serde(default, skip_serializing_if = "Dsn::is_nowhere")]
     pub url: Dsn,
     /// The query, one statement. It runs in a transaction that is read-only and rolled back. By default `SELECT 1`.
     #[serde(default = "select_1")]
@@ -62,6 +63,10 @@ fn select_1() -> String {
 
 impl Probe for Postgres {
     const KIND: &'static str = "postgres";
+
+    fn address(&mut self) -> Option<(&'static str, &mut dyn Address)> {
+        Some(("url", &mut self.url))
+    }
 
     fn faults(&self, around: &Around, faults: &mut Vec<Fault>) {
         super::judge_url("url", &self.url, SCHEMES, around, faults);

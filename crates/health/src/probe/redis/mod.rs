@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use self::session::{SCHEMES, Server, Session, Trouble};
 use super::kept::{Kept, Question};
-use super::{Around, Fault, Probe};
+use super::{Address, Around, Fault, Probe};
 use crate::{Check, Outcome, Running};
 
 /// Sends PING to a Redis server, and asks it for its version and a few counts. One connection, which is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Redis {
     /// Where it is: `redis://user:password@host:6379/0`, or `rediss://…` for TLS. User, password and database may be left out.
+    #[serde(default, skip_serializing_if = "Dsn::is_nowhere")]
     pub url: Dsn,
     /// Whether to ask for INFO as well, which gives `redis_version`, `uptime_in_seconds`, `connected_clients` and
     /// `used_memory` (bytes). By default it does.
@@ -34,6 +35,10 @@ fn yes() -> bool {
 
 impl Probe for Redis {
     const KIND: &'static str = "redis";
+
+    fn address(&mut self) -> Option<(&'static str, &mut dyn Address)> {
+        Some(("url", &mut self.url))
+    }
 
     fn faults(&self, around: &Around, faults: &mut Vec<Fault>) {
         super::judge_url("url", &self.url, SCHEMES, around, faults);

@@ -1,5 +1,6 @@
 //! The product's configuration as a user meets it.
 
+mod found;
 mod layers;
 mod refusals;
 mod schema;
