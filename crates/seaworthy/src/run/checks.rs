@@ -59,7 +59,17 @@ fn measure(report: &Report, registry: &Registry) {
             let gauge = registry.gauge(&metric::COMPONENT_CHECK_SECONDS, &labels);
             gauge.set(took.as_secs_f64());
         }
+        if let Some(at) = last_heartbeat(component) {
+            registry.gauge(&metric::WORKER_HEARTBEAT, &labels).set(at);
+        }
     }
+}
+
+/// Seconds since 1970, when the component is a worker that has been heard of.
+fn last_heartbeat(component: &Component) -> Option<f64> {
+    let at = component.metadata.get("last_heartbeat")?.as_str()?;
+    let at: jiff::Timestamp = at.parse().ok()?;
+    Some(at.as_duration().as_secs_f64())
 }
 
 fn tell_expired(now: &Component) {
