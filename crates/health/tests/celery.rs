@@ -1,23 +1,32 @@
 //! The check `celery` against real workers on Redis and on RabbitMQ, and against what is no broker.
 
-mod broker;
+mod looking;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use broker::{becomes, check, faults, look, misbehaving, run};
+use looking::{NOBODY, becomes, check, faults, hangs, look, probe, shows, survives_rude_peers};
 use seaworthy_core::health::State;
+use seaworthy_health::Check;
 use seaworthy_health::probe::celery::Celery;
 use serde_json::json;
 
 #[tokio::test]
 async fn what_is_no_redis_is_said_so() {
-    misbehaving(|address| check::<Celery>(json!({ "broker": format!("redis://{address}/0") })))
-        .await;
+    survives_rude_peers(
+        |address| check::<Celery>(json!({ "broker": format!("redis://{address}/0") })),
+        "does not speak Redis",
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn what_is_no_rabbitmq_is_said_so() {
-    misbehaving(|address| check::<Celery>(json!({ "broker": format!("amqp://{address}/") }))).await;
+    survives_rude_peers(
+        |address| check::<Celery>(json!({ "broker": format!("amqp://{address}/") })),
+        "does not speak AMQP",
+    )
+    .await;
 }
 
 #[test]
@@ -33,7 +42,7 @@ fn options_that_cannot_be_meant_are_refused() {
             "control_exchange",
         ),
     ] {
-        assert_eq!(faults::<Celery>(options), [option]);
+        assert_eq!(faults(&probe::<Celery>(options)), [option]);
     }
 }
 
@@ -45,7 +54,7 @@ fn processor() -> Duration {
 }
 
 /// What a ping costs, on average.
-async fn cost(check: &dyn seaworthy_health::Check) -> Duration {
+async fn cost(check: &Arc<dyn Check>) -> Duration {
     const PINGS: u32 = 100;
     let before = processor();
     for _ in 0..PINGS {
@@ -56,10 +65,8 @@ async fn cost(check: &dyn seaworthy_health::Check) -> Duration {
 
 mod real {
     use super::*;
-    use seaworthy_health::Check;
     use seaworthy_testkit::{server, wait};
     use serde_json::Value;
-    use std::sync::Arc;
 
     fn pings(url: &str, more: Value) -> Arc<dyn Check> {
         let mut options = json!({ "broker": url });
@@ -69,59 +76,66 @@ mod real {
         check::<Celery>(options)
     }
 
+    async fn redis_with_password() -> server::Redis {
+        let builder = server::Redis::build().password("secret");
+        builder.start().await.expect("Redis")
+    }
+
+    /// The URL of a database that is not the first.
+    fn database(redis: &server::Redis) -> String {
+        format!("{}/3", redis.url())
+    }
+
     /// The keys in Redis that have to do with replies.
-    async fn replies(redis: &server::RedisBroker) -> String {
-        let keys = redis.cli(&["KEYS", "*"]).await.expect("keys");
+    async fn replies(redis: &server::Redis) -> String {
+        let keys = redis
+            .command(&["-n", "3", "KEYS", "*"])
+            .await
+            .expect("keys");
         let left = keys.lines().filter(|key| key.contains("reply"));
         left.collect::<Vec<_>>().join("\n")
     }
 
     #[tokio::test]
     async fn workers_on_redis_are_counted() {
-        let redis = server::RedisBroker::start().await.unwrap();
-        let one = pings(&redis.url(), json!({}));
-        let outcome = look(&*one).await;
-        assert_eq!(outcome.state, State::Unknown);
-        assert_eq!(outcome.message, "no worker answered within 1s");
+        let redis = redis_with_password().await;
+        let one = pings(&database(&redis), json!({}));
+        let outcome = shows(&one, State::Unknown, "no worker answered within 1s").await;
         assert_eq!(outcome.metadata["workers"], 0);
 
-        let _first = server::Celery::start("w1", &redis.url(), &[])
+        let _first = server::Celery::start("w1", &database(&redis), &[])
             .await
             .unwrap();
-        let outcome = becomes(&*one, State::Ok).await;
+        let outcome = becomes(&one, State::Ok).await;
         assert_eq!(outcome.message, "1 worker");
         assert_eq!(
             (&outcome.metadata["workers"], &outcome.metadata["names"]),
             (&json!(1), &json!(["w1@fixture"]))
         );
-        let two = pings(&redis.url(), json!({ "min_workers": 2 }));
-        let outcome = becomes(&*two, State::Fail).await;
+        let two = pings(&database(&redis), json!({ "min_workers": 2 }));
+        let outcome = becomes(&two, State::Fail).await;
         assert_eq!(outcome.message, "1 worker, at least 2 are wanted");
 
-        let second = server::Celery::start("w2", &redis.url(), &[("SERIALIZER", "pickle")])
+        let second = server::Celery::start("w2", &database(&redis), &[("SERIALIZER", "pickle")])
             .await
             .unwrap();
-        let outcome = becomes(&*two, State::Ok).await;
+        let outcome = becomes(&two, State::Ok).await;
         assert_eq!(
             outcome.message, "2 workers",
             "one of them replies in pickle"
         );
-        let seen = wait::until(
-            "both in a check that wants one",
-            broker::PATIENT,
-            || async {
-                let outcome = look(&*one).await;
-                (outcome.metadata["workers"] == 2).then_some(outcome)
-            },
-        );
+        let seen = wait::until("both in a check that wants one", wait::PATIENCE, || async {
+            let outcome = look(&one).await;
+            (outcome.metadata["workers"] == 2).then_some(outcome)
+        });
         seen.await.unwrap();
-        let cost = cost(&*one).await;
+        let cost = cost(&one).await;
         println!("a ping over Redis takes {cost:?} of processor time");
         assert!(cost < Duration::from_millis(5), "{cost:?}");
         drop(second);
-        becomes(&*two, State::Fail).await;
+        becomes(&two, State::Fail).await;
         assert_eq!(replies(&redis).await, "");
-        let clients = redis.cli(&["CLIENT", "LIST"]).await.unwrap();
+        let clients = redis.command(&["CLIENT", "LIST"]).await.unwrap();
         assert_eq!(
             clients.matches("cmd=del").count(),
             2,
@@ -131,54 +145,51 @@ mod real {
 
     #[tokio::test]
     async fn a_run_that_is_cut_short_leaves_no_key_and_late_replies_neither() {
-        let redis = server::RedisBroker::start().await.unwrap();
-        let worker = server::Celery::start("w1", &redis.url(), &[])
+        let redis = redis_with_password().await;
+        let worker = server::Celery::start("w1", &database(&redis), &[])
             .await
             .unwrap();
-        let check = pings(&redis.url(), json!({}));
-        becomes(&*check, State::Ok).await;
+        let check = pings(&database(&redis), json!({}));
+        becomes(&check, State::Ok).await;
         worker.pause().await.unwrap();
-        for _ in 0..3 {
-            assert_eq!(
-                run(&*check, Duration::from_millis(100)).await.state,
-                State::TimedOut
-            );
-        }
-        wait::until("no key for replies", broker::PATIENT, || async {
+        hangs(&check).await;
+        wait::until("no key for replies", wait::PATIENCE, || async {
             replies(&redis).await.is_empty().then_some(())
         })
         .await
         .unwrap();
-        let outcome = look(&*check).await;
+        let outcome = look(&check).await;
         assert_eq!(outcome.state, State::Unknown, "{outcome:?}");
         worker.resume().unwrap();
         // It answers the old questions before the new one.
-        let outcome = becomes(&*check, State::Ok).await;
+        let outcome = becomes(&check, State::Ok).await;
         assert_eq!(outcome.metadata["workers"], 1);
         assert_eq!(replies(&redis).await, "");
     }
 
     #[tokio::test]
     async fn redis_is_seen_to_hang_to_die_and_to_come_back() {
-        let mut redis = server::RedisBroker::start().await.unwrap();
-        let wrong = pings(&redis.url().replace("secret", "wrong"), json!({}));
-        let outcome = look(&*wrong).await;
-        assert_eq!(outcome.state, State::Fail);
-        assert_eq!(
-            outcome.message,
-            "it refuses the user or the password (WRONGPASS)"
-        );
-        let nobody = pings(&redis.url().replace(":secret@", ""), json!({}));
-        assert_eq!(look(&*nobody).await.message, "it wants a password (NOAUTH)");
+        let mut redis = redis_with_password().await;
+        let wrong = pings(&database(&redis).replace("secret", "wrong"), json!({}));
+        shows(
+            &wrong,
+            State::Fail,
+            "it refuses the user or the password (WRONGPASS)",
+        )
+        .await;
+        let nobody = pings(&database(&redis).replace(":secret@", ""), json!({}));
+        assert_eq!(look(&nobody).await.message, "it wants a password (NOAUTH)");
 
-        let url = format!("rediss://:secret@{}/3", redis.tls);
-        let secured = pings(&url, json!({ "wait": "50ms", "ca": redis.ca }));
+        let builder = server::Redis::build().password("secret").tls();
+        let encrypted = builder.start().await.unwrap();
+        let url = database(&encrypted);
+        let secured = pings(&url, json!({ "wait": "50ms", "ca": encrypted.ca() }));
         assert_eq!(
-            look(&*secured).await.state,
+            look(&secured).await.state,
             State::Unknown,
             "nobody is there"
         );
-        let untrusting = look(&*pings(&url, json!({}))).await;
+        let untrusting = look(&pings(&url, json!({}))).await;
         assert!(
             untrusting
                 .message
@@ -187,28 +198,23 @@ mod real {
         );
 
         let env = [("KEYPREFIX", "shop:")];
-        let _worker = server::Celery::start("w1", &redis.url(), &env)
+        let _worker = server::Celery::start("w1", &database(&redis), &env)
             .await
             .unwrap();
-        let other = pings(&redis.url(), json!({ "wait": "200ms" }));
-        assert_eq!(look(&*other).await.state, State::Unknown);
-        let check = pings(&redis.url(), json!({ "global_keyprefix": "shop:" }));
-        becomes(&*check, State::Ok).await;
+        let other = pings(&database(&redis), json!({ "wait": "200ms" }));
+        assert_eq!(look(&other).await.state, State::Unknown);
+        let check = pings(&database(&redis), json!({ "global_keyprefix": "shop:" }));
+        becomes(&check, State::Ok).await;
 
         redis.pause().await.unwrap();
-        assert_eq!(run(&*check, broker::IMPATIENT).await.state, State::TimedOut);
+        hangs(&check).await;
         redis.resume().unwrap();
-        becomes(&*check, State::Ok).await;
+        becomes(&check, State::Ok).await;
         assert_eq!(replies(&redis).await, "");
         redis.stop().await.unwrap();
-        let outcome = look(&*check).await;
-        assert_eq!(outcome.state, State::Fail);
-        assert_eq!(
-            outcome.message,
-            "nothing listens there (connection refused)"
-        );
-        redis.restart().await.unwrap();
-        becomes(&*check, State::Ok).await;
+        shows(&check, State::Fail, NOBODY).await;
+        redis.start().await.unwrap();
+        becomes(&check, State::Ok).await;
     }
 
     /// The queues and exchanges on RabbitMQ.
@@ -227,11 +233,11 @@ mod real {
     async fn workers_on_rabbitmq_are_counted() {
         let mut rabbit = server::RabbitMq::start().await.unwrap();
         let check = pings(&rabbit.url(), json!({}));
-        let outcome = look(&*check).await;
+        let outcome = look(&check).await;
         assert_eq!(outcome.state, State::Unknown, "{outcome:?}");
         let wrong = pings(&rabbit.url().replace("secret", "wrong"), json!({}));
         assert_eq!(
-            look(&*wrong).await.message,
+            look(&wrong).await.message,
             "it refuses the user or the password (403)"
         );
 
@@ -239,44 +245,36 @@ mod real {
             .await
             .unwrap();
         let before = listed(&rabbit).await;
-        let outcome = becomes(&*check, State::Ok).await;
+        let outcome = becomes(&check, State::Ok).await;
         assert_eq!(
             (&outcome.metadata["workers"], &outcome.metadata["names"]),
             (&json!(1), &json!(["w1@fixture"]))
         );
-        let cost = cost(&*check).await;
+        let cost = cost(&check).await;
         println!("a ping over RabbitMQ takes {cost:?} of processor time");
         assert!(cost < Duration::from_millis(5), "{cost:?}");
         assert_eq!(listed(&rabbit).await, before);
         worker.pause().await.unwrap();
-        for _ in 0..3 {
-            assert_eq!(
-                run(&*check, Duration::from_millis(100)).await.state,
-                State::TimedOut
-            );
-        }
-        assert_eq!(look(&*check).await.state, State::Unknown);
-        wait::until("the queues for replies to go", broker::PATIENT, || async {
+        hangs(&check).await;
+        assert_eq!(look(&check).await.state, State::Unknown);
+        wait::until("the queues for replies to go", wait::PATIENCE, || async {
             (listed(&rabbit).await == before).then_some(())
         })
         .await
         .unwrap();
         worker.resume().unwrap();
-        becomes(&*check, State::Ok).await;
-        hangs_and_dies(&mut rabbit, &*check).await;
+        becomes(&check, State::Ok).await;
+        hangs_and_dies(&mut rabbit, &check).await;
     }
 
-    async fn hangs_and_dies(rabbit: &mut server::RabbitMq, check: &dyn Check) {
+    async fn hangs_and_dies(rabbit: &mut server::RabbitMq, check: &Arc<dyn Check>) {
         rabbit.pause().await.expect("a server");
-        assert_eq!(run(check, broker::IMPATIENT).await.state, State::TimedOut);
+        hangs(check).await;
         rabbit.resume().expect("a server");
         becomes(check, State::Ok).await;
         rabbit.stop().await.expect("a server");
-        assert_eq!(
-            look(check).await.message,
-            "nothing listens there (connection refused)"
-        );
-        rabbit.restart().await.expect("a server");
+        assert_eq!(look(check).await.message, NOBODY);
+        rabbit.start().await.expect("a server");
         becomes(check, State::Ok).await;
     }
 }

@@ -1,10 +1,10 @@
 //! The kind `mysql` on a real MariaDB and on peers that are none.
 
-mod probing;
+mod looking;
 
 use std::sync::Arc;
 
-use probing::{check, faults, says, survives_rude_peers};
+use looking::{check, faults, probe, says, survives_rude_peers};
 use seaworthy_health::Check;
 use seaworthy_health::probe::mysql::Mysql as Kind;
 use seaworthy_testkit::server::{Manners, Rude};
@@ -50,11 +50,13 @@ fn what_cannot_work_is_refused_before_it_starts() {
             "query",
         ),
     ] {
-        let faults = faults::<Kind>(options.clone());
-        let found: Vec<_> = faults.iter().map(|fault| fault.option).collect();
+        let found = faults(&probe::<Kind>(options.clone()));
         assert_eq!(found, [option], "{options}");
     }
-    assert_eq!(faults::<Kind>(json!({ "url": "mysql+pymysql://db/x" })), []);
+    assert_eq!(
+        faults(&probe::<Kind>(json!({ "url": "mysql+pymysql://db/x" }))),
+        [""; 0]
+    );
 }
 
 mod real {
@@ -64,7 +66,7 @@ mod real {
     use seaworthy_testkit::server::{Gap, MariaDb, Mode};
     use seaworthy_testkit::wait::{self, PATIENCE};
 
-    use super::probing::{SOON, is_well, look_for, recovers};
+    use super::looking::{becomes, follows, hangs, is_well};
     use super::*;
 
     const FINE: &str = "it answers the query";
@@ -79,26 +81,13 @@ mod real {
             version.is_some_and(|version| version.contains('.')),
             "{outcome:?}"
         );
-        server.stop().await?;
-        says(&check, "nothing listens there (connection refused)").await;
-        server.start().await?;
-        is_well(&check, FINE).await;
-        // A restart between two runs is no failure.
-        server.stop().await?;
-        server.start().await?;
-        is_well(&check, FINE).await;
-        server.pause().await?;
-        for _ in 0..3 {
-            assert_eq!(look_for(&check, SOON).await.state, State::TimedOut);
-        }
-        server.resume()?;
-        is_well(&check, FINE).await;
+        follows(&check, &mut server).await;
         Ok(())
     }
 
     #[tokio::test]
     async fn logins_that_fail_are_told_apart_and_not_shown() -> Result<()> {
-        let server = MariaDb::with(None, &["--max-connections=10"]).await?;
+        let server = MariaDb::start_with(&["--max-connections=10"]).await?;
         let at = server.address();
         let refused = "it refuses the user or the password (1045)";
         for (url, message) in [
@@ -174,11 +163,9 @@ mod real {
         }
         assert_eq!((gap.opened(), gap.open()), (1, 1));
         gap.set(Mode::Silent).await?;
-        for _ in 0..3 {
-            assert_eq!(look_for(&check, SOON).await.state, State::TimedOut);
-        }
+        hangs(&check).await;
         gap.set(Mode::Pass).await?;
-        recovers(&check).await;
+        becomes(&check, State::Ok).await;
         wait::holds("one open connection", PATIENCE, || gap.open() == 1).await?;
         // Reading a hundred million rows to their end would be the driver's way to say goodbye.
         let endless = "SELECT seq FROM seq_1_to_100000000";
@@ -190,9 +177,8 @@ mod real {
 
     #[tokio::test]
     async fn tls_is_as_strict_as_ssl_mode_says() -> Result<()> {
-        let certificate = Certificate::new()?;
-        let server = MariaDb::with(Some(&certificate), &["--require-secure-transport=ON"]).await?;
-        let own = server.folder().join("cert.pem");
+        let server = MariaDb::start_tls().await?;
+        let own = server.ca();
         let other = tempfile::NamedTempFile::new()?;
         std::fs::write(other.path(), Certificate::new()?.certificate)?;
         let with = |mode: &str, ca: Option<&std::path::Path>| {

@@ -1,10 +1,10 @@
 //! The kind `postgres` on real servers and on peers that are none.
 
-mod probing;
+mod looking;
 
 use std::sync::Arc;
 
-use probing::{check, faults, says, survives_rude_peers};
+use looking::{check, faults, probe, says, survives_rude_peers};
 use seaworthy_health::Check;
 use seaworthy_health::probe::postgres::Postgres as Kind;
 use seaworthy_testkit::server::{Manners, Rude};
@@ -84,12 +84,11 @@ fn what_cannot_work_is_refused_before_it_starts() {
             "ensure",
         ),
     ] {
-        let faults = faults::<Kind>(options.clone());
-        let found: Vec<_> = faults.iter().map(|fault| fault.option).collect();
+        let found = faults(&probe::<Kind>(options.clone()));
         assert_eq!(found, [option], "{options}");
     }
     let fine = json!({ "url": "postgresql+asyncpg://db/x", "query": "SELECT 1;" });
-    assert_eq!(faults::<Kind>(fine), []);
+    assert_eq!(faults(&probe::<Kind>(fine)), [""; 0]);
 }
 
 mod real {
@@ -102,7 +101,7 @@ mod real {
     use seaworthy_testkit::server::{Gap, Mode, Postgres};
     use seaworthy_testkit::wait::{self, PATIENCE};
 
-    use super::probing::{SOON, is_well, look, look_for, recovers};
+    use super::looking::{SOON, becomes, follows, hangs, is_well, look, look_for};
     use super::*;
 
     const FINE: &str = "it answers the query";
@@ -117,30 +116,15 @@ mod real {
             version.is_some_and(|version| version.contains('.')),
             "{outcome:?}"
         );
-        server.stop().await?;
-        says(&check, "nothing listens there (connection refused)").await;
-        server.start().await?;
-        is_well(&check, FINE).await;
-        // A restart between two runs is no failure.
-        server.stop().await?;
-        server.start().await?;
-        is_well(&check, FINE).await;
-        server.pause().await?;
-        for _ in 0..3 {
-            assert_eq!(look_for(&check, SOON).await.state, State::TimedOut);
-        }
-        server.resume()?;
-        is_well(&check, FINE).await;
+        follows(&check, &mut server).await;
         Ok(())
     }
 
     #[tokio::test]
     async fn logins_that_fail_are_told_apart_and_not_shown() -> Result<()> {
-        let server = Postgres::with(
-            None,
-            &["max_connections=4", "superuser_reserved_connections=0"],
-        )
-        .await?;
+        let server =
+            Postgres::start_with(&["max_connections=4", "superuser_reserved_connections=0"])
+                .await?;
         let at = server.address();
         for (url, message) in [
             (
@@ -263,9 +247,7 @@ mod real {
         let ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name='seaworthy'";
         assert_eq!(server.sql(ours).await?, "1");
         let slow = check_slow(&server.url());
-        for _ in 0..2 {
-            assert_eq!(look_for(&slow, SOON).await.state, State::TimedOut);
-        }
+        hangs(&slow).await;
         let ended = wait::until("the end of given up queries", PATIENCE, || async {
             (server.sql(ours).await.ok()? == "1").then_some(())
         });
@@ -300,15 +282,14 @@ mod real {
         let refused = look(&check).await;
         assert_eq!(refused.state, State::Fail, "{refused:?}");
         gap.set(Mode::Pass).await?;
-        recovers(&check).await;
+        becomes(&check, State::Ok).await;
         Ok(())
     }
 
     #[tokio::test]
     async fn tls_is_as_strict_as_sslmode_says() -> Result<()> {
-        let certificate = Certificate::new()?;
-        let server = Postgres::with(Some(&certificate), &[]).await?;
-        let own = server.folder().join("cert.pem");
+        let server = Postgres::start_tls().await?;
+        let own = server.ca();
         let other = tempfile::NamedTempFile::new()?;
         std::fs::write(other.path(), Certificate::new()?.certificate)?;
         let encrypted = "SELECT 1 FROM pg_stat_ssl WHERE pid=pg_backend_pid() AND ssl";

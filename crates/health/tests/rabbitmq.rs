@@ -1,15 +1,19 @@
 //! The check `rabbitmq` against RabbitMQ, and against what is none.
 
-mod broker;
+mod looking;
 
-use broker::{becomes, check, faults, look, misbehaving, run};
+use looking::{check, faults, follows, look, probe, says, shows, survives_rude_peers};
 use seaworthy_core::health::State;
 use seaworthy_health::probe::rabbitmq::RabbitMq;
 use serde_json::json;
 
 #[tokio::test]
 async fn what_is_no_rabbitmq_is_said_so() {
-    misbehaving(|address| check::<RabbitMq>(json!({ "url": format!("amqp://{address}/") }))).await;
+    survives_rude_peers(
+        |address| check::<RabbitMq>(json!({ "url": format!("amqp://{address}/") })),
+        "does not speak AMQP",
+    )
+    .await;
 }
 
 #[test]
@@ -25,7 +29,7 @@ fn options_that_cannot_be_meant_are_refused() {
             "warn",
         ),
     ] {
-        assert_eq!(faults::<RabbitMq>(options), [option]);
+        assert_eq!(faults(&probe::<RabbitMq>(options)), [option]);
     }
 }
 
@@ -42,9 +46,7 @@ mod real {
         let rabbit = server::RabbitMq::start().await.unwrap();
         let up = to(&rabbit.url());
         for _ in 0..3 {
-            let outcome = look(&*up).await;
-            assert_eq!(outcome.state, State::Ok, "{outcome:?}");
-            assert_eq!(outcome.message, "it opens the virtual host");
+            let outcome = shows(&up, State::Ok, "it opens the virtual host").await;
             let version = outcome.metadata["version"].as_str().unwrap().to_owned();
             assert!(
                 version.starts_with(|c: char| c.is_ascii_digit()),
@@ -64,11 +66,7 @@ mod real {
                 "there is no such virtual host, or the user may not use it (530)",
             ),
         ] {
-            let outcome = look(&*to(&url)).await;
-            assert_eq!(
-                (outcome.state, outcome.message.as_str()),
-                (State::Fail, message)
-            );
+            says(&to(&url), message).await;
         }
         queues(&rabbit).await;
         tls(&rabbit).await;
@@ -81,23 +79,21 @@ mod real {
             check::<RabbitMq>(options)
         };
         let judged = queue(2, 3);
-        let outcome = look(&*judged).await;
-        assert_eq!(outcome.state, State::Fail);
-        assert_eq!(outcome.message, "there is no queue `orders` (404)");
+        shows(&judged, State::Fail, "there is no queue `orders` (404)").await;
         rabbit.fill("orders", 2).await.expect("RabbitMQ");
-        let outcome = look(&*judged).await;
+        let outcome = look(&judged).await;
         assert_eq!(outcome.state, State::Ok, "{outcome:?}");
         assert_eq!(outcome.metadata["queue_depth"], 2);
         assert_eq!(outcome.metadata["consumers"], 0);
         rabbit.fill("orders", 1).await.expect("RabbitMQ");
-        let outcome = look(&*judged).await;
-        assert_eq!(outcome.state, State::Warn);
-        assert_eq!(
-            outcome.message,
-            "3 messages wait in `orders`, the limit is 2"
-        );
+        shows(
+            &judged,
+            State::Warn,
+            "3 messages wait in `orders`, the limit is 2",
+        )
+        .await;
         rabbit.fill("orders", 1).await.expect("RabbitMQ");
-        assert_eq!(look(&*judged).await.state, State::Fail);
+        assert_eq!(look(&judged).await.state, State::Fail);
         let list = rabbit
             .ctl(&["list_queues", "-p", "shop", "name", "messages"])
             .await
@@ -107,16 +103,16 @@ mod real {
 
     async fn tls(rabbit: &server::RabbitMq) {
         let url = format!("amqps://shop:secret@{}/shop", rabbit.tls);
-        let trusting = check::<RabbitMq>(json!({ "url": url, "ca": rabbit.ca }));
-        let outcome = look(&*trusting).await;
+        let trusting = check::<RabbitMq>(json!({ "url": url, "ca": rabbit.ca() }));
+        let outcome = look(&trusting).await;
         assert_eq!(outcome.state, State::Ok, "{outcome:?}");
-        let outcome = look(&*to(&url)).await;
+        let outcome = look(&to(&url)).await;
         assert_eq!(outcome.state, State::Fail);
         assert!(
             outcome.message.starts_with("its certificate is refused: "),
             "{outcome:?}"
         );
-        let crossed = look(&*to(&format!("amqp://shop:secret@{}/shop", rabbit.tls))).await;
+        let crossed = look(&to(&format!("amqp://shop:secret@{}/shop", rabbit.tls))).await;
         assert_eq!(crossed.state, State::Fail, "{crossed:?}");
     }
 
@@ -124,19 +120,7 @@ mod real {
     async fn it_is_seen_to_hang_to_die_and_to_come_back() {
         let mut rabbit = server::RabbitMq::start().await.unwrap();
         let check = to(&rabbit.url());
-        assert_eq!(look(&*check).await.state, State::Ok);
-        rabbit.pause().await.unwrap();
-        assert_eq!(run(&*check, broker::IMPATIENT).await.state, State::TimedOut);
-        rabbit.resume().unwrap();
-        becomes(&*check, State::Ok).await;
-        rabbit.stop().await.unwrap();
-        let outcome = look(&*check).await;
-        assert_eq!(
-            outcome.message,
-            "nothing listens there (connection refused)"
-        );
-        rabbit.restart().await.unwrap();
-        becomes(&*check, State::Ok).await;
+        follows(&check, &mut rabbit).await;
         let connections = rabbit.ctl(&["list_connections", "user"]).await.unwrap();
         assert_eq!(connections.matches("shop").count(), 1, "{connections}");
     }

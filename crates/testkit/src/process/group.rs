@@ -3,6 +3,7 @@
 //! Dropping the handle kills the program, its group and all its descendants, so a failed test leaves nothing behind;
 //! when the test is failing, what the program wrote is printed first, because that is where the reason stands.
 
+use std::borrow::BorrowMut;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -55,7 +56,8 @@ impl Group {
     ///
     /// # Errors
     /// When the program cannot be started.
-    pub fn start(name: &str, mut command: Command) -> crate::Result<Self> {
+    pub fn start(name: &str, mut command: impl BorrowMut<Command>) -> crate::Result<Self> {
+        let command = command.borrow_mut();
         let output = Output::new()?;
         command
             .stdin(Stdio::null())

@@ -1,14 +1,12 @@
 //! Celery workers of the app in `tests/fixtures/celery_app.py`.
 
-use tokio::process::Command;
-
-use super::launched::Launched;
+use super::daemon::{Daemon, Ready};
 use super::python;
 
-/// One worker.
+/// One worker. It listens nowhere: what can be slow is its broker.
 #[derive(Debug)]
 pub struct Celery {
-    server: Launched,
+    pub(super) daemon: Daemon,
 }
 
 impl Celery {
@@ -18,69 +16,19 @@ impl Celery {
     /// When it is not installed or does not become ready.
     pub async fn start(name: &str, url: &str, env: &[(&str, &str)]) -> crate::Result<Self> {
         let program = python("celery")?;
-        let host = format!("{name}@fixture");
-        let mut variables = vec![("CELERY_BROKER_URL".to_owned(), url.to_owned())];
-        variables.extend(
-            env.iter()
-                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned())),
-        );
-        let server = Launched::new("a Celery worker", move || {
-            let mut command = Command::new(&program);
-            command
-                .args([
-                    "--app",
-                    "celery_app",
-                    "worker",
-                    "--loglevel",
-                    "INFO",
-                    "--concurrency",
-                    "1",
-                ])
-                .args(["--hostname", &host])
-                // Root may be whoever runs the tests.
-                .env("C_FORCE_ROOT", "1")
-                .env("PYTHONDONTWRITEBYTECODE", "1")
-                .envs(variables.iter().cloned())
-                .current_dir(crate::fixtures());
-            command
-        });
-        let mut celery = Self { server };
-        celery.restart().await?;
-        Ok(celery)
-    }
-
-    /// Starts it again, after [`stop`](Self::stop).
-    ///
-    /// # Errors
-    /// When it does not become ready.
-    pub async fn restart(&mut self) -> crate::Result<()> {
-        let ready = |output: &crate::process::Output| {
-            std::future::ready(output.stderr().contains(" ready."))
-        };
-        self.server.start(ready).await
-    }
-
-    /// Kills it with its pool.
-    ///
-    /// # Errors
-    /// When it does not end.
-    pub async fn stop(&mut self) -> crate::Result<()> {
-        self.server.stop().await
-    }
-
-    /// Stops it with SIGSTOP.
-    ///
-    /// # Errors
-    /// When it is not running.
-    pub async fn pause(&self) -> crate::Result<()> {
-        self.server.pause().await
-    }
-
-    /// Lets it go on.
-    ///
-    /// # Errors
-    /// When it is not running.
-    pub fn resume(&self) -> crate::Result<()> {
-        self.server.resume()
+        let mut daemon = Daemon::new("a Celery worker", &program, Ready::Says(" ready."))?;
+        daemon
+            .command()
+            .args(["--app", "celery_app", "worker", "--loglevel", "INFO"])
+            .args(["--concurrency", "1", "--hostname"])
+            .arg(format!("{name}@fixture"))
+            // Root may be whoever runs the tests.
+            .env("C_FORCE_ROOT", "1")
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("CELERY_BROKER_URL", url)
+            .envs(env.iter().copied())
+            .current_dir(crate::fixtures());
+        daemon.start().await?;
+        Ok(Self { daemon })
     }
 }

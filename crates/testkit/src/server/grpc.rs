@@ -1,17 +1,12 @@
 //! A gRPC server whose health can be set (`tests/fixtures/grpc_server.py`).
 
-use tempfile::TempDir;
-use tokio::process::Command;
-
-use super::{Daemon, python};
-use crate::certificate::Certificate;
+use super::daemon::{Daemon, Ready};
+use super::python;
 
 /// Serves `grpc.health.v1`.
 #[derive(Debug)]
 pub struct GrpcHealth {
-    /// The server.
-    pub daemon: Daemon,
-    folder: TempDir,
+    pub(super) daemon: Daemon,
 }
 
 impl GrpcHealth {
@@ -20,48 +15,32 @@ impl GrpcHealth {
     /// # Errors
     /// When it is not installed or does not start.
     pub async fn start(statuses: &[(&str, &str)]) -> crate::Result<Self> {
-        Self::start_with(statuses, None).await
+        Self::with(statuses, &[]).await
     }
 
     /// Starts it with TLS.
     ///
     /// # Errors
     /// When it is not installed or does not start.
-    pub async fn start_tls(
-        statuses: &[(&str, &str)],
-        certificate: &Certificate,
-    ) -> crate::Result<Self> {
-        Self::start_with(statuses, Some(certificate)).await
+    pub async fn start_tls(statuses: &[(&str, &str)]) -> crate::Result<Self> {
+        Self::with(statuses, &[("TLS", "1")]).await
     }
 
-    async fn start_with(
-        statuses: &[(&str, &str)],
-        certificate: Option<&Certificate>,
-    ) -> crate::Result<Self> {
-        let folder = tempfile::tempdir()?;
-        write(&folder, statuses)?;
-        if let Some(certificate) = certificate {
-            certificate.write(folder.path())?;
-        }
-        let tls = certificate.is_some();
+    async fn with(statuses: &[(&str, &str)], env: &[(&str, &str)]) -> crate::Result<Self> {
         let program = python("python")?;
-        let script = crate::fixtures().join("grpc_server.py");
-        let path = folder.path().to_owned();
-        let knows = !statuses.is_empty();
-        let daemon = Daemon::start_with("the gRPC server", move |address| {
-            let mut command = Command::new(&program);
-            command.arg(&script).current_dir(&path);
-            command.env("PORT", address.port().to_string());
-            if tls {
-                command.env("TLS", "1");
-            }
-            if !knows {
-                command.env("UNIMPLEMENTED", "1");
-            }
-            command
-        });
-        let daemon = daemon.await?;
-        Ok(Self { daemon, folder })
+        let mut daemon = Daemon::new("the gRPC server", &program, Ready::Says("ready"))?;
+        daemon.certify()?;
+        let port = daemon.address().port().to_string();
+        let command = daemon.command();
+        command.arg(crate::fixtures().join("grpc_server.py"));
+        command.env("PORT", port).envs(env.iter().copied());
+        if statuses.is_empty() {
+            command.env("UNIMPLEMENTED", "1");
+        }
+        let mut server = Self { daemon };
+        server.set(statuses)?;
+        server.daemon.start().await?;
+        Ok(server)
     }
 
     /// Changes what is served; a name that was served before keeps its status.
@@ -69,18 +48,13 @@ impl GrpcHealth {
     /// # Errors
     /// When the file cannot be written.
     pub fn set(&self, statuses: &[(&str, &str)]) -> crate::Result<()> {
-        write(&self.folder, statuses)
+        let lines = statuses.iter();
+        let lines: String = lines
+            .map(|(name, status)| format!("{name} {status}\n"))
+            .collect();
+        // Written beside and renamed, so that nobody reads half of it.
+        let fresh = self.daemon.write("statuses.new", &lines)?;
+        std::fs::rename(fresh, self.daemon.folder().join("statuses"))?;
+        Ok(())
     }
-}
-
-/// Written beside and renamed, so that nobody reads half of it.
-fn write(folder: &TempDir, statuses: &[(&str, &str)]) -> crate::Result<()> {
-    let lines: String = statuses
-        .iter()
-        .map(|(name, status)| format!("{name} {status}\n"))
-        .collect();
-    let fresh = folder.path().join("statuses.new");
-    std::fs::write(&fresh, lines)?;
-    std::fs::rename(fresh, folder.path().join("statuses"))?;
-    Ok(())
 }

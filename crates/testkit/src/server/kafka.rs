@@ -1,33 +1,28 @@
-//! Apache Kafka in KRaft mode: one node that is broker and controller, in a folder of its own.
+//! Apache Kafka in KRaft mode: one node that is broker and controller.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use anyhow::ensure;
-use tempfile::TempDir;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::process::Command;
 
-use super::launched::{Launched, printed};
-use super::{python, tool};
+use super::daemon::{Daemon, Ready};
+use super::{Gap, python, tool};
 use crate::address;
-use crate::certificate::Certificate;
+
+/// `ApiVersions` in its oldest form: the length, the key 18, version 0, number 7 and no client.
+const VERSIONS: &[u8] = &[0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff];
 
 /// One node. Over SASL the user `shop` gets in with the password `secret`.
 #[derive(Debug)]
 pub struct Kafka {
-    /// Where it listens.
-    pub address: SocketAddr,
+    pub(super) daemon: Daemon,
     /// Where it listens and wants a login.
     pub sasl: SocketAddr,
     /// Where it listens with TLS.
     pub tls: SocketAddr,
-    /// The certificate it shows there.
-    pub ca: PathBuf,
-    server: Launched,
-    _folder: TempDir,
+    /// A network before it. Whoever comes through is told to stay there; from any other they would be led past it.
+    pub gap: Gap,
 }
 
 impl Kafka {
@@ -41,90 +36,31 @@ impl Kafka {
             jars.join("complete").is_file(),
             "Kafka is not installed; `scripts/tools` installs what tests need"
         );
-        let folder = tempfile::tempdir()?;
-        let certificate = Certificate::new()?;
-        let (ca, _) = certificate.write(folder.path())?;
-        let chain = folder.path().join("chain.pem");
-        std::fs::write(
-            &chain,
-            format!("{}{}", certificate.key, certificate.certificate),
-        )?;
-        let [address, sasl, tls, controller] = [
-            address::free()?,
-            address::free()?,
-            address::free()?,
-            address::free()?,
-        ];
-        let properties = folder.path().join("server.properties");
-        std::fs::write(
-            &properties,
-            configuration(folder.path(), [address, sasl, tls, controller]),
-        )?;
+        let java = tool::find("java")?;
+        let mut daemon = Daemon::new("Kafka", &java, Ready::Answers(VERSIONS))?;
+        let certificate = daemon.certify()?;
+        let chain = certificate.key + &certificate.certificate;
+        daemon.write("chain.pem", &chain)?;
+        let (sasl, tls, far) = (address::free()?, address::free()?, address::free()?);
+        let gap = Gap::before(far)?;
+        let plain = daemon.address();
+        let listeners = format!("PLAIN://{plain},SASL://{sasl},TLS://{tls},FAR://");
+        let configuration = configuration(daemon.folder(), &listeners, far, gap.address())?;
+        let properties = daemon.write("server.properties", &configuration)?;
 
-        let java = Java {
-            program: tool::find("java")?,
-            jars: jars.join("lib"),
-            folder: folder.path().to_path_buf(),
-        };
-        let mut format = java.command("kafka.tools.StorageTool");
-        format
-            .args([
-                "format",
-                "--cluster-id",
-                "seaworthy-fixture-0000",
-                "--config",
-            ])
-            .arg(&properties);
-        printed(format, "formatting Kafka's storage").await?;
-        let mut kafka = Self {
-            address,
+        let mut format = daemon.beside(&java);
+        runs(&mut format, &jars, "kafka.tools.StorageTool");
+        format.args(["format", "--cluster-id", "seaworthy-fixture-0000"]);
+        format.arg("--config").arg(&properties);
+        tool::printed(format).await?;
+        runs(daemon.command(), &jars, "kafka.Kafka").arg(&properties);
+        daemon.start().await?;
+        Ok(Self {
+            daemon,
             sasl,
             tls,
-            ca,
-            server: Launched::new("Kafka", move || {
-                let mut command = java.command("kafka.Kafka");
-                command.arg(&properties);
-                command
-            }),
-            _folder: folder,
-        };
-        kafka.restart().await?;
-        Ok(kafka)
-    }
-
-    /// Starts it again at the same address, after [`stop`](Self::stop).
-    ///
-    /// # Errors
-    /// When it does not come up.
-    pub async fn restart(&mut self) -> crate::Result<()> {
-        let address = self.address;
-        self.server
-            .start(|_| async move { answers(address).await.is_ok() })
-            .await
-    }
-
-    /// Kills it.
-    ///
-    /// # Errors
-    /// When it does not end.
-    pub async fn stop(&mut self) -> crate::Result<()> {
-        self.server.stop().await
-    }
-
-    /// Stops it with SIGSTOP.
-    ///
-    /// # Errors
-    /// When it is not running.
-    pub async fn pause(&self) -> crate::Result<()> {
-        self.server.pause().await
-    }
-
-    /// Lets it go on.
-    ///
-    /// # Errors
-    /// When it is not running.
-    pub fn resume(&self) -> crate::Result<()> {
-        self.server.resume()
+            gap,
+        })
     }
 
     /// Makes a topic.
@@ -168,54 +104,41 @@ impl Kafka {
     }
 
     async fn client(&self, words: &[&str]) -> crate::Result<String> {
-        let mut command = Command::new(python("python")?);
+        let mut command = self.daemon.beside(python("python")?);
         command
             .arg(crate::fixtures().join("kafka/client.py"))
-            .arg(self.address.to_string())
+            .arg(self.daemon.address().to_string())
             .args(words);
-        printed(command, "a Kafka client").await
+        tool::printed(command).await
     }
 }
 
-#[derive(Debug)]
-struct Java {
-    program: PathBuf,
-    jars: PathBuf,
-    folder: PathBuf,
+/// Makes `command` a small and quick virtual machine that runs `class`: it lives for seconds.
+fn runs<'a>(command: &'a mut Command, jars: &Path, class: &str) -> &'a mut Command {
+    command
+        .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+        .args(["-Xshare:auto", "-XX:-UsePerfData", "-cp"])
+        .arg(format!("{}/lib/*", jars.display()))
+        .arg(class)
 }
 
-impl Java {
-    /// A small and quick virtual machine: it lives for seconds.
-    fn command(&self, class: &str) -> Command {
-        let mut command = Command::new(&self.program);
-        command
-            .args([
-                "-Xmx256m",
-                "-XX:+UseSerialGC",
-                "-XX:TieredStopAtLevel=1",
-                "-Xshare:auto",
-            ])
-            .args(["-XX:-UsePerfData", "-cp"])
-            .arg(format!("{}/*", self.jars.display()))
-            .arg(class)
-            .current_dir(&self.folder)
-            .kill_on_drop(true);
-        command
-    }
-}
-
-fn configuration(folder: &Path, [plain, sasl, tls, controller]: [SocketAddr; 4]) -> String {
+fn configuration(
+    folder: &Path,
+    listeners: &str,
+    far: SocketAddr,
+    gap: SocketAddr,
+) -> crate::Result<String> {
     let folder = folder.display();
-    let listeners = format!("PLAIN://{plain},SASL://{sasl},TLS://{tls}");
+    let controller = address::free()?;
     let lines = [
         "process.roles=broker,controller".to_owned(),
         "node.id=1".to_owned(),
         format!("controller.quorum.voters=1@{controller}"),
-        format!("listeners={listeners},CONTROLLER://{controller}"),
-        format!("advertised.listeners={listeners}"),
+        format!("listeners={listeners}{far},CONTROLLER://{controller}"),
+        format!("advertised.listeners={listeners}{gap}"),
         "controller.listener.names=CONTROLLER".to_owned(),
         "inter.broker.listener.name=PLAIN".to_owned(),
-        "listener.security.protocol.map=PLAIN:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL,CONTROLLER:PLAINTEXT".to_owned(),
+        "listener.security.protocol.map=PLAIN:PLAINTEXT,FAR:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL,CONTROLLER:PLAINTEXT".to_owned(),
         "listener.name.sasl.sasl.enabled.mechanisms=PLAIN".to_owned(),
         "listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
          user_shop=\"secret\";"
@@ -232,21 +155,5 @@ fn configuration(folder: &Path, [plain, sasl, tls, controller]: [SocketAddr; 4])
         "initial.broker.registration.timeout.ms=120000".to_owned(),
         "broker.session.timeout.ms=6000".to_owned(),
     ];
-    lines.join("\n") + "\n"
-}
-
-/// Asks for the versions that it speaks; it listens before it answers.
-async fn answers(address: SocketAddr) -> crate::Result<()> {
-    let mut stream = TcpStream::connect(address).await?;
-    // Length, ApiVersions 0, number 7, no client.
-    stream
-        .write_all(&[0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff])
-        .await?;
-    let ask = async {
-        stream.read_i32().await?;
-        stream.read_i32().await
-    };
-    let number = tokio::time::timeout(Duration::from_secs(1), ask).await??;
-    ensure!(number == 7, "it answers {number}");
-    Ok(())
+    Ok(lines.join("\n") + "\n")
 }

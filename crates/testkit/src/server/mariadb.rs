@@ -1,17 +1,14 @@
 //! A MariaDB server.
 
 use std::net::SocketAddr;
-use std::ops::{Deref, DerefMut};
 
-use super::{Hosted, tool};
-use crate::certificate::Certificate;
-use crate::wait::PATIENCE;
+use super::daemon::{Daemon, Ready};
+use super::tool;
 
-/// A MariaDB of its own: the user `probe` with a password may do everything in the database `shop`. What it can do as a server is
-/// in [`Hosted`].
+/// A MariaDB of its own: the user `probe` with a password may do everything in the database `shop`.
 #[derive(Debug)]
 pub struct MariaDb {
-    daemon: Hosted,
+    pub(super) daemon: Daemon,
 }
 
 const PASSWORD: &str = "hunter2";
@@ -22,16 +19,30 @@ impl MariaDb {
     /// # Errors
     /// When it is not installed or does not start.
     pub async fn start() -> crate::Result<Self> {
-        Self::with(None, &[]).await
+        Self::start_with(&[]).await
     }
 
-    /// Starts one that can speak TLS when there is a `certificate`, with further words of its command line.
+    /// Starts one that speaks TLS only.
     ///
     /// # Errors
     /// When it is not installed or does not start.
-    pub async fn with(certificate: Option<&Certificate>, words: &[&str]) -> crate::Result<Self> {
-        let program = tool::find("mariadbd")?;
-        let mut daemon = Hosted::new("mariadbd", program, "ready for connections")?;
+    pub async fn start_tls() -> crate::Result<Self> {
+        Self::start_with(&[
+            "--ssl-cert=../cert.pem",
+            "--ssl-key=../key.pem",
+            "--require-secure-transport=ON",
+        ])
+        .await
+    }
+
+    /// Starts one with further words of its command line.
+    ///
+    /// # Errors
+    /// When it is not installed or does not start.
+    pub async fn start_with(words: &[&str]) -> crate::Result<Self> {
+        let ready = Ready::Says("ready for connections");
+        let mut daemon = Daemon::new("mariadbd", &tool::find("mariadbd")?, ready)?.never_root()?;
+        daemon.certify()?;
         let data = format!("--datadir={}", daemon.folder().join("data").display());
         let small = [
             "--no-defaults",
@@ -40,38 +51,26 @@ impl MariaDb {
             "--innodb-buffer-pool-size=8M",
             "--innodb-flush-method=nosync",
         ];
-        let mut install = small.to_vec();
-        install.extend(["--auth-root-authentication-method=normal", "--skip-test-db"]);
-        daemon
-            .prepare(tool::find("mariadb-install-db")?, &install)
-            .await?;
-        let user = format!(
-            "CREATE DATABASE IF NOT EXISTS shop; \
-             CREATE USER IF NOT EXISTS probe@'%' IDENTIFIED BY '{PASSWORD}'; \
-             GRANT ALL ON shop.* TO probe@'%';"
-        );
+        let mut install = daemon.beside(tool::find("mariadb-install-db")?);
+        install.args(small);
+        install.args(["--auth-root-authentication-method=normal", "--skip-test-db"]);
+        tool::printed(install).await?;
         // It reads one statement from each line.
-        daemon.write("init.sql", &user.replace("; ", ";\n"))?;
-        daemon.words(small);
-        daemon.words([
-            "--bind-address=127.0.0.1",
-            "--skip-name-resolve",
-            "--socket=socket",
-            "--skip-log-bin",
-        ]);
-        daemon.words([
-            format!("--port={}", daemon.address().port()),
-            format!("--init-file={}", daemon.folder().join("init.sql").display()),
-        ]);
-        if let Some(certificate) = certificate {
-            let cert = daemon.write("cert.pem", &certificate.certificate)?;
-            let key = daemon.write("key.pem", &certificate.key)?;
-            daemon.words([
-                format!("--ssl-cert={}", cert.display()),
-                format!("--ssl-key={}", key.display()),
-            ]);
-        }
-        daemon.words(words.iter().copied());
+        let user = format!(
+            "CREATE DATABASE IF NOT EXISTS shop;\n\
+             CREATE USER IF NOT EXISTS probe@'%' IDENTIFIED BY '{PASSWORD}';\n\
+             GRANT ALL ON shop.* TO probe@'%';\n"
+        );
+        let init = daemon.write("init.sql", &user)?;
+        let port = daemon.address().port();
+        let command = daemon.command();
+        command
+            .args(small)
+            .args(["--bind-address=127.0.0.1", "--skip-name-resolve"])
+            .args(["--socket=socket", "--skip-log-bin"])
+            .arg(format!("--port={port}"))
+            .arg(format!("--init-file={}", init.display()))
+            .args(words);
         daemon.start().await?;
         Ok(Self { daemon })
     }
@@ -79,7 +78,7 @@ impl MariaDb {
     /// Its URL, with the password.
     #[must_use]
     pub fn url(&self) -> String {
-        self.url_at(self.address())
+        self.url_at(self.daemon.address())
     }
 
     /// The same with another address, such as that of a [`Gap`](super::Gap).
@@ -93,28 +92,9 @@ impl MariaDb {
     /// # Errors
     /// When the SQL fails.
     pub async fn sql(&self, sql: &str) -> crate::Result<String> {
-        let socket = format!("--socket={}", self.folder().join("data/socket").display());
-        let words = ["--no-defaults", &socket, "-uroot", "-BN", "-e", sql, "shop"];
-        let output = tool::run("mariadb", &words, PATIENCE).await?;
-        anyhow::ensure!(
-            output.status.success(),
-            "mariadb: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    }
-}
-
-impl Deref for MariaDb {
-    type Target = Hosted;
-
-    fn deref(&self) -> &Hosted {
-        &self.daemon
-    }
-}
-
-impl DerefMut for MariaDb {
-    fn deref_mut(&mut self) -> &mut Hosted {
-        &mut self.daemon
+        let mut client = self.daemon.beside(tool::find("mariadb")?);
+        client.args(["--no-defaults", "--socket=data/socket", "-uroot", "-BN"]);
+        client.args(["-e", sql, "shop"]);
+        tool::printed(client).await
     }
 }

@@ -2,17 +2,15 @@
 //!
 //! [`App`] names a server: its [`command`](App::command) is what a user would type after `seaworthy run --`, and
 //! [`start`](App::start) runs it alone, for comparisons and for `--connect`. [`tool`] finds the programs that press on
-//! the product from outside. [`Redis`] and its like are what an app depends on; a [`Gap`] before one of them is the network.
+//! the product from outside. [`Redis`] and its like are what an app depends on: each is a [`Daemon`] and can be stopped,
+//! paused and brought back; a [`Gap`] before one of them is the network.
 
 mod app;
-mod broker;
 mod celery;
 mod daemon;
 mod gap;
 mod grpc;
-mod hosted;
 mod kafka;
-pub mod launched;
 mod mariadb;
 mod nats;
 mod postgres;
@@ -23,12 +21,10 @@ pub mod tool;
 mod venv;
 
 pub use app::{App, Server};
-pub use broker::RedisBroker;
 pub use celery::Celery;
 pub use daemon::Daemon;
 pub use gap::{Gap, Mode};
 pub use grpc::GrpcHealth;
-pub use hosted::Hosted;
 pub use kafka::Kafka;
 pub use mariadb::MariaDb;
 pub use nats::Nats;
@@ -37,3 +33,23 @@ pub use rabbitmq::RabbitMq;
 pub use redis::Redis;
 pub use rude::{Manners, Rude};
 pub use venv::python;
+
+macro_rules! stand_for_their_daemon {
+    ($($fixture:ident)*) => {$(
+        impl std::ops::Deref for $fixture {
+            type Target = Daemon;
+
+            fn deref(&self) -> &Daemon {
+                &self.daemon
+            }
+        }
+
+        impl std::ops::DerefMut for $fixture {
+            fn deref_mut(&mut self) -> &mut Daemon {
+                &mut self.daemon
+            }
+        }
+    )*};
+}
+
+stand_for_their_daemon!(Celery GrpcHealth Kafka MariaDb Nats Postgres RabbitMq Redis);

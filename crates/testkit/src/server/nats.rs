@@ -1,16 +1,12 @@
 //! Debian's `nats-server`.
 
-use std::path::Path;
+use super::daemon::{Daemon, Ready};
+use super::tool;
 
-use tokio::process::Command;
-
-use super::{Daemon, tool};
-
-/// A NATS server.
+/// A NATS server. What it keeps with `--jetstream` is in its folder.
 #[derive(Debug)]
 pub struct Nats {
-    /// The server.
-    pub daemon: Daemon,
+    pub(super) daemon: Daemon,
 }
 
 impl Nats {
@@ -20,24 +16,21 @@ impl Nats {
     /// When it is not installed or does not start.
     pub async fn start(words: &[&str]) -> crate::Result<Self> {
         let program = tool::find("nats-server")?;
-        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        let daemon = Daemon::start_with("nats-server", move |address| {
-            let mut command = Command::new(&program);
-            command.args(["--addr", "127.0.0.1", "--port"]);
-            command.arg(address.port().to_string()).args(&words);
-            command
-        });
-        Ok(Self {
-            daemon: daemon.await?,
-        })
+        let mut daemon = Daemon::new("nats-server", &program, Ready::Says("Server is ready"))?;
+        daemon.certify()?;
+        let port = daemon.address().port().to_string();
+        let command = daemon.command();
+        command.args(["--addr", "127.0.0.1", "--port", &port]);
+        command.args(["--store_dir", "."]).args(words);
+        daemon.start().await?;
+        Ok(Self { daemon })
     }
 
     /// Starts it with TLS.
     ///
     /// # Errors
     /// When it is not installed or does not start.
-    pub async fn start_tls(certificate: &Path, key: &Path) -> crate::Result<Self> {
-        let (certificate, key) = (certificate.to_string_lossy(), key.to_string_lossy());
-        Self::start(&["--tls", "--tlscert", &certificate, "--tlskey", &key]).await
+    pub async fn start_tls() -> crate::Result<Self> {
+        Self::start(&["--tls", "--tlscert", "cert.pem", "--tlskey", "key.pem"]).await
     }
 }

@@ -1,19 +1,18 @@
 //! A PostgreSQL server.
 
-use std::ops::{Deref, DerefMut};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::{Hosted, tool};
-use crate::certificate::Certificate;
-use crate::wait::PATIENCE;
+use super::daemon::{Daemon, Ready};
+use super::tool;
 
-/// A Postgres of its own: the user `postgres`, the database `postgres`, no care for its disk. What it can do as a server is in
-/// [`Hosted`].
+/// A Postgres of its own: the user `postgres`, the database `postgres`, no care for its disk.
 #[derive(Debug)]
 pub struct Postgres {
-    daemon: Hosted,
-    password: String,
+    pub(super) daemon: Daemon,
 }
+
+const PASSWORD: &str = "hunter2";
 
 impl Postgres {
     /// Starts one that asks for a password.
@@ -21,64 +20,61 @@ impl Postgres {
     /// # Errors
     /// When it is not installed or does not start.
     pub async fn start() -> crate::Result<Self> {
-        Self::with(None, &[]).await
+        Self::start_with(&[]).await
     }
 
-    /// Starts one that can speak TLS when there is a `certificate`, with further settings such as `max_connections=5`.
+    /// Starts one that can speak TLS.
     ///
     /// # Errors
     /// When it is not installed or does not start.
-    pub async fn with(certificate: Option<&Certificate>, settings: &[&str]) -> crate::Result<Self> {
-        let ready = "database system is ready to accept connections";
-        let mut daemon = Hosted::new("postgres", program("postgres")?, ready)?;
-        let password = "hunter2".to_owned();
-        let file = daemon.write("password", &password)?;
-        let file = format!("--pwfile={}", file.display());
-        let words = [
-            "--pgdata=data",
-            "--username=postgres",
-            "--auth=scram-sha-256",
-            "--no-sync",
-            "--encoding=UTF8",
-            &file,
+    pub async fn start_tls() -> crate::Result<Self> {
+        Self::start_with(&["ssl=on"]).await
+    }
+
+    /// Starts one with further settings, such as `max_connections=5`.
+    ///
+    /// # Errors
+    /// When it is not installed or does not start.
+    pub async fn start_with(settings: &[&str]) -> crate::Result<Self> {
+        let ready = Ready::Says("database system is ready to accept connections");
+        let mut daemon = Daemon::new("postgres", &program("postgres")?, ready)?.never_root()?;
+        daemon.certify()?;
+        let mut install = daemon.beside(program("initdb")?);
+        install.args(["--pgdata=data", "--username=postgres", "--no-sync"]);
+        install.args(["--auth=scram-sha-256", "--encoding=UTF8", "--pwfile"]);
+        install.arg(daemon.write("password", PASSWORD)?);
+        tool::printed(install).await?;
+        let own = [
+            format!("port={}", daemon.address().port()),
+            format!("unix_socket_directories={}", daemon.folder().display()),
         ];
-        daemon.prepare(program("initdb")?, &words).await?;
-        let port = format!("port={}", daemon.address().port());
-        let folder = format!("unix_socket_directories={}", daemon.folder().display());
-        daemon.words(["-D", "data"]);
-        let mut all = vec![
-            port.as_str(),
-            &folder,
+        let always = [
             "listen_addresses=127.0.0.1",
             "fsync=off",
             "shared_buffers=16MB",
+            "ssl_cert_file=../cert.pem",
+            "ssl_key_file=../key.pem",
         ];
-        if let Some(certificate) = certificate {
-            daemon.write("cert.pem", &certificate.certificate)?;
-            daemon.write("key.pem", &certificate.key)?;
-            all.extend([
-                "ssl=on",
-                "ssl_cert_file=../cert.pem",
-                "ssl_key_file=../key.pem",
-            ]);
-        }
-        for setting in all.iter().chain(settings) {
-            daemon.words(["-c", setting]);
+        let command = daemon.command();
+        command.args(["-D", "data"]);
+        let own = own.iter().map(String::as_str);
+        for setting in own.chain(always).chain(settings.iter().copied()) {
+            command.args(["-c", setting]);
         }
         daemon.start().await?;
-        Ok(Self { daemon, password })
+        Ok(Self { daemon })
     }
 
     /// Its URL, with the password.
     #[must_use]
     pub fn url(&self) -> String {
-        self.url_at(self.address())
+        self.url_at(self.daemon.address())
     }
 
     /// The same with another address, such as that of a [`Gap`](super::Gap).
     #[must_use]
-    pub fn url_at(&self, address: std::net::SocketAddr) -> String {
-        format!("postgres://postgres:{}@{address}/postgres", self.password)
+    pub fn url_at(&self, address: SocketAddr) -> String {
+        format!("postgres://postgres:{PASSWORD}@{address}/postgres")
     }
 
     /// Runs SQL with `psql` and returns what it prints, bare.
@@ -86,15 +82,10 @@ impl Postgres {
     /// # Errors
     /// When the SQL fails.
     pub async fn sql(&self, sql: &str) -> crate::Result<String> {
-        let url = self.url();
-        let words = [url.as_str(), "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql];
-        let output = tool::run("psql", &words, PATIENCE).await?;
-        anyhow::ensure!(
-            output.status.success(),
-            "psql: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        let mut psql = self.daemon.beside(tool::find("psql")?);
+        psql.arg(self.url());
+        psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql]);
+        tool::printed(psql).await
     }
 }
 
@@ -111,19 +102,5 @@ fn program(name: &str) -> crate::Result<PathBuf> {
     match debian.filter(|path| path.is_file()) {
         Some(path) => Ok(path),
         None => tool::find(name),
-    }
-}
-
-impl Deref for Postgres {
-    type Target = Hosted;
-
-    fn deref(&self) -> &Hosted {
-        &self.daemon
-    }
-}
-
-impl DerefMut for Postgres {
-    fn deref_mut(&mut self) -> &mut Hosted {
-        &mut self.daemon
     }
 }

@@ -1,138 +1,129 @@
 //! A Redis server.
 
-use std::ops::{Deref, DerefMut};
-use std::process::Output;
-use std::time::Duration;
+use std::net::SocketAddr;
 
-use super::{Hosted, tool};
-use crate::certificate::Certificate;
-use crate::wait::PATIENCE;
+use super::daemon::{Daemon, Ready};
+use super::tool;
 
-/// A Redis of its own, in memory only. What it can do as a server is in [`Hosted`].
+/// A Redis of its own, which has written to its disk whatever it has answered to.
 #[derive(Debug)]
 pub struct Redis {
-    daemon: Hosted,
+    pub(super) daemon: Daemon,
+    options: Builder,
+}
+
+/// What a [`Redis`] is started with.
+#[derive(Debug, Default)]
+pub struct Builder {
     password: Option<String>,
     tls: bool,
+    words: Vec<String>,
 }
 
 impl Redis {
+    /// One that lets everybody in, unless more is said.
+    #[must_use]
+    pub fn build() -> Builder {
+        Builder::default()
+    }
+
     /// Starts one that lets everybody in.
     ///
     /// # Errors
     /// When it is not installed or does not start.
     pub async fn start() -> crate::Result<Self> {
-        Self::with(None, None, &[]).await
+        Self::build().start().await
     }
 
-    /// Starts one that asks for `password`.
-    ///
-    /// # Errors
-    /// When it is not installed or does not start.
-    pub async fn with_password(password: &str) -> crate::Result<Self> {
-        Self::with(Some(password), None, &[]).await
-    }
-
-    /// Starts one that speaks TLS only and shows `certificate`.
-    ///
-    /// # Errors
-    /// When it is not installed or does not start.
-    pub async fn with_tls(certificate: &Certificate) -> crate::Result<Self> {
-        Self::with(None, Some(certificate), &[]).await
-    }
-
-    /// Starts one with all that, and with further words of its command line.
-    ///
-    /// # Errors
-    /// When it is not installed or does not start.
-    pub async fn with(
-        password: Option<&str>,
-        certificate: Option<&Certificate>,
-        words: &[&str],
-    ) -> crate::Result<Self> {
-        let program = tool::find("redis-server")?;
-        let mut daemon = Hosted::new("redis-server", program, "eady to accept connections")?;
-        let port = daemon.address().port().to_string();
-        daemon.words(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
-        if let Some(password) = password {
-            daemon.words(["--requirepass", password]);
-        }
-        if let Some(certificate) = certificate {
-            let cert = daemon.write("cert.pem", &certificate.certificate)?;
-            let key = daemon.write("key.pem", &certificate.key)?;
-            daemon.words(["--port", "0", "--tls-port", &port]);
-            daemon.words(["--tls-auth-clients", "no"]);
-            for (word, path) in [
-                ("--tls-cert-file", &cert),
-                ("--tls-key-file", &key),
-                ("--tls-ca-cert-file", &cert),
-            ] {
-                daemon.words([word.as_ref(), path.as_os_str()]);
-            }
-        } else {
-            daemon.words(["--port", &port]);
-        }
-        daemon.words(words.iter().copied());
-        daemon.start().await?;
-        Ok(Self {
-            daemon,
-            password: password.map(str::to_owned),
-            tls: certificate.is_some(),
-        })
-    }
-
-    /// Its URL, with the password.
+    /// Its URL, with the password and without a database.
     #[must_use]
     pub fn url(&self) -> String {
-        let scheme = if self.tls { "rediss" } else { "redis" };
-        let login = self
-            .password
-            .as_ref()
-            .map(|password| format!(":{password}@"));
-        format!(
-            "{scheme}://{}{}/0",
-            login.unwrap_or_default(),
-            self.address()
-        )
+        self.url_at(self.daemon.address())
     }
 
-    /// Runs a command with `redis-cli` and returns what it prints. Not for one with TLS.
+    /// The same with another address, such as that of a [`Gap`](super::Gap).
+    #[must_use]
+    pub fn url_at(&self, address: SocketAddr) -> String {
+        let scheme = if self.options.tls { "rediss" } else { "redis" };
+        let password = self.options.password.iter();
+        let login: String = password.map(|password| format!(":{password}@")).collect();
+        format!("{scheme}://{login}{address}")
+    }
+
+    /// Runs a command with `redis-cli`, whose own words may come first, and returns what it prints. Not for one with TLS.
     ///
     /// # Errors
     /// When the command fails.
     pub async fn command(&self, words: &[&str]) -> crate::Result<String> {
-        let port = self.address().port().to_string();
-        let mut all = vec!["-p", &port, "-e"];
-        if let Some(password) = &self.password {
-            all.extend(["--no-auth-warning", "-a", password]);
+        let mut command = self.daemon.beside(tool::find("redis-cli")?);
+        let port = self.daemon.address().port().to_string();
+        command.args(["-p", &port, "-e"]).args(words);
+        if let Some(password) = &self.options.password {
+            command.env("REDISCLI_AUTH", password);
         }
-        all.extend(words);
-        let patience: Duration = PATIENCE;
-        let Output {
-            status,
-            stdout,
-            stderr,
-        } = tool::run("redis-cli", &all, patience).await?;
-        let text = String::from_utf8_lossy(&stdout).trim().to_owned();
-        anyhow::ensure!(
-            status.success(),
-            "redis-cli {words:?}: {text} {}",
-            String::from_utf8_lossy(&stderr)
-        );
-        Ok(text)
+        tool::printed(command).await
     }
 }
 
-impl Deref for Redis {
-    type Target = Hosted;
-
-    fn deref(&self) -> &Hosted {
-        &self.daemon
+impl Builder {
+    /// Asks for a password.
+    #[must_use]
+    pub fn password(mut self, password: &str) -> Self {
+        self.password = Some(password.to_owned());
+        self
     }
-}
 
-impl DerefMut for Redis {
-    fn deref_mut(&mut self) -> &mut Hosted {
-        &mut self.daemon
+    /// Speaks TLS only.
+    #[must_use]
+    pub fn tls(mut self) -> Self {
+        self.tls = true;
+        self
+    }
+
+    /// Further words of its command line, such as `--user` with a name and rules.
+    #[must_use]
+    pub fn words(mut self, words: &[&str]) -> Self {
+        self.words
+            .extend(words.iter().map(|word| (*word).to_owned()));
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When it is not installed or does not start.
+    pub async fn start(self) -> crate::Result<Redis> {
+        let program = tool::find("redis-server")?;
+        let mut daemon = Daemon::new("redis-server", &program, Ready::Says("eady to accept"))?;
+        let port = daemon.address().port().to_string();
+        if self.tls {
+            daemon.certify()?;
+        }
+        let command = daemon.command();
+        command.args(["--bind", "127.0.0.1", "--save", ""]);
+        command.args(["--appendonly", "yes", "--appendfsync", "no"]);
+        if self.tls {
+            command.args([
+                "--port",
+                "0",
+                "--tls-port",
+                &port,
+                "--tls-auth-clients",
+                "no",
+            ]);
+            command.args(["--tls-cert-file", "cert.pem", "--tls-key-file", "key.pem"]);
+            command.args(["--tls-ca-cert-file", "cert.pem"]);
+        } else {
+            command.args(["--port", &port]);
+        }
+        if let Some(password) = &self.password {
+            command.args(["--requirepass", password]);
+        }
+        command.args(&self.words);
+        daemon.start().await?;
+        Ok(Redis {
+            daemon,
+            options: self,
+        })
     }
 }

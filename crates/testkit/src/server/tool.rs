@@ -5,8 +5,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use tokio::process::Command;
+
+use crate::process::Group;
+use crate::wait::PATIENCE;
 
 /// The path of `name`: in the fixtures' own folder, else on `PATH`.
 ///
@@ -54,6 +57,19 @@ pub async fn run(
             .with_context(|| format!("running {name}"))
     };
     crate::wait::within(&format!("the end of {name}"), patience, output).await
+}
+
+/// Runs `command` to its end, which has to be a good one, and returns what it printed.
+pub(super) async fn printed(command: Command) -> crate::Result<String> {
+    let name = command.as_std().get_program().display().to_string();
+    let ended = Group::start(&name, command)?.ended(PATIENCE * 6).await?;
+    ensure!(
+        ended.status.success(),
+        "{name} failed:\n{}{}",
+        ended.stdout,
+        ended.stderr
+    );
+    Ok(ended.stdout.trim().to_owned())
 }
 
 #[cfg(test)]
