@@ -151,10 +151,9 @@ fn speaks_for_itself<B>(request: &Request<B>, is_near: impl Fn(&IpAddr) -> bool)
             let is_near = |peer: SocketAddr| is_near(&peer.ip().to_canonical());
             exchange.peer.is_none_or(is_near)
         });
-    near
-        && !["x-forwarded-for", "forwarded", "x-real-ip"]
-            .iter()
-            .any(|name| request.headers().contains_key(*name))
+    near && !["x-forwarded-for", "forwarded", "x-real-ip"]
+        .iter()
+        .any(|name| request.headers().contains_key(*name))
 }
 
 fn respond(status: StatusCode, media_type: &'static str, body: Bytes) -> Response<Bytes> {
