@@ -20,7 +20,7 @@ use crate::config::Config;
 pub(super) fn start(config: &Config, face: Face, registry: Arc<Registry>) -> Health {
     let health = Health::new(move |change| match change {
         Change::Report(report) => {
-            measure(report, &registry);
+            measure(&face.board().snapshot().report, report, &registry);
             face.report(report);
         }
         Change::Status { from, now } => tell_status(*from, now),
@@ -46,8 +46,13 @@ pub(super) fn leave_children_to_them(reaper: &Reaper) {
     });
 }
 
-fn measure(report: &Report, registry: &Registry) {
-    for component in &report.components {
+/// Only what is new has to be written down.
+fn measure(before: &Report, now: &Report, registry: &Registry) {
+    for (at, component) in now.components.iter().enumerate() {
+        let was = before.components.get(at);
+        if was.is_some_and(|was| Arc::ptr_eq(was, component)) {
+            continue;
+        }
         let labels = [component.name.as_str()];
         let level = match component.status {
             Status::Healthy => 1.0,
