@@ -7,8 +7,7 @@ use schemars::JsonSchema;
 use seaworthy_core::dsn::Dsn;
 use serde::{Deserialize, Serialize};
 
-use super::counted::Counted;
-use super::kept::Kept;
+use super::kept;
 use super::postgres::{Count, session};
 use super::{Around, Fault, Probe};
 use crate::{Check, Outcome};
@@ -71,10 +70,9 @@ impl Probe for Rows {
 
     fn check(&self, _: &Around) -> Arc<dyn Check> {
         let (warn, fail, shown_as) = (self.warn_below, self.fail_below, self.shown_as.clone());
-        Arc::new(Counted {
-            kind: Self::KIND,
-            place: Kept::new(session::Server::new(self.url.clone(), self.ca.clone())),
-            question: Count(self.query.clone()),
+        let server = session::Server::new(&self.url, self.ca.clone());
+        let count = Count {
+            query: self.query.clone(),
             judge: Box::new(move |count| {
                 let outcome = if count < fail {
                     Outcome::unhealthy(format!("{count} counted, at least {fail} are expected"))
@@ -85,6 +83,7 @@ impl Probe for Rows {
                 };
                 outcome.with(&shown_as, count)
             }),
-        })
+        };
+        kept::check(Self::KIND, server, count)
     }
 }

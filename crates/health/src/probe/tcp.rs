@@ -49,7 +49,7 @@ impl Check for Connects {
         Box::pin(async {
             match TcpStream::connect(&self.0).await {
                 Ok(_) => Outcome::healthy("it accepts connections"),
-                Err(error) => super::unreachable(&error),
+                Err(error) => super::trouble::unreachable(&error),
             }
         })
     }

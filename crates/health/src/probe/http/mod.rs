@@ -4,6 +4,7 @@ mod codes;
 mod exchange;
 mod headers;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -57,7 +58,7 @@ pub struct Http {
     pub key: Option<String>,
     /// A file of PEM certificates that are trusted instead of those of the system. Default: those of the system.
     #[serde(default)]
-    pub ca: Option<String>,
+    pub ca: Option<PathBuf>,
 }
 
 /// The method of a request.
@@ -145,7 +146,7 @@ impl Probe for Http {
         };
         let fields = self.headers.to_map();
         Arc::new(Asks {
-            client: Client::new(&self.url, method, fields, self.ca.as_deref()),
+            client: Client::new(&self.url, method, fields, self.ca.clone()),
             status: self.status.clone(),
             word: self.on_bad_status.map(|word| match word {
                 BadStatus::Degraded => Status::Degraded,
