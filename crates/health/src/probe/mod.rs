@@ -26,7 +26,7 @@ pub mod postgres;
 #[cfg(any(feature = "redis", feature = "postgres"))]
 pub mod queue;
 pub mod rabbitmq;
-mod reading;
+pub mod reading;
 #[cfg(feature = "redis")]
 pub mod redis;
 #[cfg(feature = "postgres")]

@@ -1,20 +1,30 @@
 //! A value that something has answered, and what is expected of it.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
 use super::Fault;
 use crate::Outcome;
 
 /// What is expected of a value.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Expected {
-    /// Where it stands in a document; nothing is the whole of it.
-    pub(super) pointer: Option<String>,
-    pub(super) equals: Option<Value>,
-    pub(super) min: Option<Number>,
-    pub(super) max: Option<Number>,
-    /// The name under which it is shown.
-    pub(super) key: Option<String>,
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Expected {
+    /// A JSON pointer to the value, such as `/queue/depth`. Default: all that a command prints; nothing of an answer over HTTP.
+    #[serde(default)]
+    pub pointer: Option<String>,
+    /// What the value must be. Default: anything.
+    #[serde(default)]
+    pub equals: Option<Value>,
+    /// The least that the number may be. Default: anything.
+    #[serde(default)]
+    pub min: Option<Number>,
+    /// The most that the number may be. Default: anything.
+    #[serde(default)]
+    pub max: Option<Number>,
+    /// The name of the value in the metadata. Default: the last part of `pointer`, else `value`.
+    #[serde(default, rename = "as")]
+    pub key: Option<String>,
 }
 
 impl Expected {
@@ -45,6 +55,11 @@ impl Expected {
             let message = format!("nothing is at least {min} and at most {max}");
             faults.push(Fault::new("max", message, "make it larger than `min`"));
         }
+    }
+
+    /// Whether a value could be other than expected.
+    pub(super) fn judges(&self) -> bool {
+        self.equals.is_some() || self.min.is_some() || self.max.is_some()
     }
 
     /// Judges the value in a document.
