@@ -1,31 +1,31 @@
-//! How much is too much.
+//! How much is too much, and how little is too little.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Fault;
+use super::{Fault, judge_key};
 use crate::Outcome;
 
 /// The limits of a number that should be small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Limits {
+#[serde(default)]
+pub struct Ceiling {
     /// More than this is degraded. Default `1000`.
-    #[serde(default = "warn")]
     pub warn: u64,
     /// More than this is a failure. Default `10000`.
-    #[serde(default = "fail")]
     pub fail: u64,
 }
 
-fn warn() -> u64 {
-    1000
+impl Default for Ceiling {
+    fn default() -> Self {
+        Self {
+            warn: 1000,
+            fail: 10_000,
+        }
+    }
 }
 
-fn fail() -> u64 {
-    10_000
-}
-
-impl Limits {
+impl Ceiling {
     /// Finds what is wrong with them.
     pub(super) fn faults(self, faults: &mut Vec<Fault>) {
         if self.warn > self.fail {
@@ -44,5 +44,59 @@ impl Limits {
         } else {
             Outcome::healthy(message)
         }
+    }
+}
+
+/// The limits of a number that should be large.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Floor {
+    /// Fewer than this is degraded. Default `1`.
+    pub warn_below: u64,
+    /// Fewer than this is a failure. Default `0`, which never happens.
+    pub fail_below: u64,
+    /// The name of the number in the metadata. Default `recent_log_count`.
+    #[serde(rename = "as")]
+    pub key: String,
+}
+
+impl Default for Floor {
+    fn default() -> Self {
+        Self {
+            warn_below: 1,
+            fail_below: 0,
+            key: "recent_log_count".to_owned(),
+        }
+    }
+}
+
+impl Floor {
+    /// Finds what is wrong with them.
+    pub(super) fn faults(&self, faults: &mut Vec<Fault>) {
+        let Self {
+            warn_below,
+            fail_below,
+            key,
+        } = self;
+        if fail_below > warn_below {
+            let message =
+                format!("`fail_below` is {fail_below} and `warn_below` only {warn_below}");
+            let help = "let `fail_below` be the smaller one";
+            faults.push(Fault::new("fail_below", message, help));
+        }
+        judge_key(key, faults);
+    }
+
+    /// Judges `count`, of which `message` speaks.
+    pub(super) fn judge(&self, count: u64, message: String) -> Outcome {
+        let short = |limit: u64| format!("{message}, at least {limit} are expected");
+        let outcome = if count < self.fail_below {
+            Outcome::unhealthy(short(self.fail_below))
+        } else if count < self.warn_below {
+            Outcome::degraded(short(self.warn_below))
+        } else {
+            Outcome::healthy(message)
+        };
+        outcome.with(&self.key, count)
     }
 }

@@ -114,6 +114,16 @@ pub(crate) fn judge_url(
     }
 }
 
+/// What is wrong with a name for metadata.
+pub(crate) fn judge_key(key: &str, faults: &mut Vec<Fault>) {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    if key.is_empty() || key.len() > 64 || !key.bytes().all(fits) {
+        let message = "it is not a name for metadata";
+        let help = "write one word, such as `workers`";
+        faults.push(Fault::new("as", message, help));
+    }
+}
+
 /// A check out of a function that may block, such as one that reads from a file system which hangs.
 pub(crate) fn blocking<F>(kind: &'static str, look: F) -> Arc<dyn Check>
 where

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::kept;
 #[cfg(feature = "redis")]
 use super::kept::Question;
-use super::limits::Limits;
+use super::limits::Ceiling;
 #[cfg(feature = "redis")]
 use super::trouble::Trouble;
 use super::{Around, Fault, Probe};
@@ -35,7 +35,7 @@ pub struct Queue {
     pub query: Option<String>,
     /// How much may wait.
     #[serde(flatten)]
-    pub limits: Limits,
+    pub limits: Ceiling,
     /// A file with the certificates (PEM) that are trusted for TLS. By default those of the system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
@@ -115,7 +115,7 @@ impl Queue {
     }
 }
 
-fn judge(limits: Limits, depth: u64) -> Outcome {
+fn judge(limits: Ceiling, depth: u64) -> Outcome {
     let outcome = limits.judge(depth, format!("{depth} waiting"));
     outcome.with("queue_depth", depth)
 }
@@ -124,7 +124,7 @@ fn judge(limits: Limits, depth: u64) -> Outcome {
 #[cfg(feature = "redis")]
 struct Depth {
     key: String,
-    limits: Limits,
+    limits: Ceiling,
 }
 
 #[cfg(feature = "redis")]

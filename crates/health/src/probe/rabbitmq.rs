@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::amqp::wire::{self, Writer, fits};
 use super::amqp::{Connection, Reply, Server};
 use super::kept::{self, Question};
-use super::limits::Limits;
+use super::limits::Ceiling;
 use super::trouble::Trouble;
 use super::{Around, Fault, Probe};
 use crate::{Check, Outcome};
@@ -30,7 +30,7 @@ pub struct RabbitMq {
     pub queue: Option<String>,
     /// How many messages may wait in `queue`.
     #[serde(flatten)]
-    pub limits: Limits,
+    pub limits: Ceiling,
     /// A PEM file with the certificates to trust over TLS; the system's without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
@@ -73,7 +73,7 @@ impl Probe for RabbitMq {
 /// Opens the virtual host, and looks at a queue in it.
 struct VirtualHost {
     queue: Option<String>,
-    limits: Limits,
+    limits: Ceiling,
 }
 
 impl Question<Server> for VirtualHost {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
-use super::Fault;
+use super::{Fault, judge_key};
 use crate::Outcome;
 
 /// What is expected of a value.
@@ -37,16 +37,8 @@ impl Expected {
             let message = format!("`{pointer}` is not a JSON pointer");
             faults.push(Fault::new("pointer", message, "write it as `/queue/depth`"));
         }
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-        if let Some(key) = &self.key
-            && (key.is_empty() || key.len() > 64 || !key.bytes().all(fits))
-        {
-            let message = "it is not a name for metadata";
-            faults.push(Fault::new(
-                "as",
-                message,
-                "write one word, such as `workers`",
-            ));
+        if let Some(key) = &self.key {
+            judge_key(key, faults);
         }
         let number = |number: &Option<Number>| number.as_ref().and_then(Number::as_f64);
         if let (Some(min), Some(max)) = (number(&self.min), number(&self.max))

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::Bootstrap;
 use super::connection::{Access, Login};
 use crate::Check;
-use crate::probe::limits::Limits;
+use crate::probe::limits::Ceiling;
 use crate::probe::tls::Trust;
 use crate::probe::{Around, Fault, Probe, judge_url, kept};
 
@@ -34,7 +34,7 @@ pub struct Kafka {
     pub topic: Option<String>,
     /// How many messages `group` may be behind, over all partitions.
     #[serde(flatten)]
-    pub limits: Limits,
+    pub limits: Ceiling,
     /// The user to log in as, with SASL/PLAIN; nobody without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
