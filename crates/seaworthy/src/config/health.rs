@@ -2,14 +2,15 @@
 
 use std::net::SocketAddr;
 
-use schemars::JsonSchema;
-use seaworthy_config::Findings;
+use schemars::{JsonSchema, Schema};
+use seaworthy_config::{Findings, Format, Layer, Loader, Problems, Validate};
 use seaworthy_core::address::Address;
 use seaworthy_core::health::{About, Status, Steadiness, Weight, Words};
 use seaworthy_core::quantity::Duration;
 use seaworthy_health::probe::{self, Around, Fault, Probe};
 use seaworthy_health::{Case, Policy, Spec};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use super::Config;
 use super::listen::Admin;
@@ -118,6 +119,7 @@ pub struct Of<P> {
 
 /// What all checks have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = with_required)]
 pub struct Common {
     /// The name under which it is shown.
     #[serde(default)]
@@ -154,6 +156,15 @@ pub struct Common {
     /// The word for no answer in time. Default: that for a failure.
     #[serde(default)]
     pub on_timeout: Option<Status>,
+}
+
+/// Adds the one second name that a key has; a derived schema leaves such names out, and what it leaves out is refused.
+fn with_required(schema: &mut Schema) {
+    let keys = schema.get_mut("properties").and_then(Value::as_object_mut);
+    if let Some(keys) = keys {
+        let required = json!({"type": "boolean", "description": "Another word for `critical`."});
+        keys.insert("required".to_owned(), required);
+    }
 }
 
 const fn yes() -> bool {
@@ -213,11 +224,31 @@ impl Check {
         each!(self, of => about(&of.probe))
     }
 
-    /// What the types cannot say about its options.
+    /// Reads the check `name` out of JSON, as it would be read out of a file.
+    ///
+    /// # Errors
+    /// All that the types say against it.
+    pub fn read(name: &str, mut options: Map<String, Value>) -> Result<Self, Problems> {
+        options.insert("name".to_owned(), name.into());
+        let text = Value::from(options).to_string();
+        let loader = Loader::new().text(Layer::File, name, text, Format::Json);
+        loader.load().map(|loaded| loaded.value)
+    }
+
+    /// What the types cannot say about it.
     #[must_use]
-    pub fn faults(&self, around: &Around) -> Vec<Fault> {
+    pub fn faults(&self, health: &Health, around: &Around) -> Vec<Fault> {
         let mut faults = Vec::new();
         each!(self, of => of.probe.faults(around, &mut faults));
+        let common = self.common();
+        if common.interval.unwrap_or(health.interval).get() < Policy::SHORTEST_INTERVAL {
+            let message = "a check runs at most every 100ms";
+            faults.push(Fault::new("interval", message, "write `100ms` or more"));
+        }
+        if common.timeout.unwrap_or(health.timeout).is_zero() {
+            let message = "no time at all is not enough";
+            faults.push(Fault::new("timeout", message, "write a time such as `2s`"));
+        }
         faults
     }
 
@@ -263,6 +294,11 @@ const fn about<P: Probe>(_: &P) -> About {
     P::ABOUT
 }
 
+impl Validate for Check {
+    /// Finds nothing: what else has to fit is for [`Check::faults`], which knows what is around.
+    fn validate(&self, _: &mut Findings) {}
+}
+
 impl Config {
     /// What checks have to know of this process.
     #[must_use]
@@ -299,32 +335,10 @@ pub(super) fn validate(config: &Config, findings: &mut Findings) {
                 )
                 .help("give each its own name");
         }
-        for fault in check.faults(&around) {
+        for fault in check.faults(&config.health, &around) {
             findings
                 .error(at(fault.option), fault.message)
                 .help(fault.help);
         }
-        validate_times(config, index, common, findings);
-    }
-}
-
-fn validate_times(config: &Config, index: usize, common: &Common, findings: &mut Findings) {
-    let interval = common.interval.unwrap_or(config.health.interval).get();
-    if interval < Policy::SHORTEST_INTERVAL {
-        findings
-            .error(
-                format!("health.checks[{index}].interval"),
-                "a check runs at most every 100ms",
-            )
-            .help("write `100ms` or more");
-    }
-    let timeout = common.timeout.unwrap_or(config.health.timeout).get();
-    if timeout.is_zero() {
-        findings
-            .error(
-                format!("health.checks[{index}].timeout"),
-                "no time at all is not enough",
-            )
-            .help("write a time such as `2s`");
     }
 }

@@ -46,7 +46,7 @@ fn config(checks: &[String]) -> String {
 }
 
 fn tcp(name: &str, address: SocketAddr, more: &str) -> String {
-    format!("{{kind: tcp, name: {name}, address: \"{address}\"{more}}}")
+    format!("{{kind: tcp, name: {name}, addr: \"{address}\"{more}}}")
 }
 
 async fn ready(seaworthy: &Seaworthy) -> Result<u16> {
@@ -222,7 +222,10 @@ async fn a_check_can_be_added_while_it_runs() -> Result<()> {
     let mut gone = Dependency::start().await?;
     let front = Front::start().await?;
     let seaworthy = &front.seaworthy;
-    let body = format!(r#"{{"kind": "tcp", "addr": "{}"}}"#, gone.address);
+    let body = format!(
+        r#"{{"kind": "tcp", "addr": "{}", "required": true}}"#,
+        gone.address
+    );
     let added = seaworthy.steer_with("PUT", "/-/checks/x", &body).await?;
     assert_eq!(
         (added.status, &added.json()?["status"]),
@@ -238,14 +241,22 @@ async fn a_check_can_be_added_while_it_runs() -> Result<()> {
     .await?;
     assert_eq!(ready(seaworthy).await?, 503);
     for (body, reason) in [
-        (r#"{"kind": "tcp"}"#, "address"),
-        (r#"{"kind": "tpc", "address": "a:1"}"#, "tpc"),
+        (r#"{"kind": "tcp"}"#, "addr"),
+        (r#"{"kind": "tpc", "addr": "a:1"}"#, "tpc"),
         (
-            r#"{"kind": "tcp", "address": "a:1", "intreval": "1s"}"#,
+            r#"{"kind": "tcp", "addr": "a:1", "intreval": "1s"}"#,
             "intreval",
         ),
         (
-            r#"{"kind": "tcp", "address": "169.254.169.254:80"}"#,
+            r#"{"kind": "tcp", "address": "a:1"}"#,
+            "did you mean `addr`?",
+        ),
+        (
+            r#"{"kind": "tcp", "addr": "a:1", "interval": "1ms"}"#,
+            "at most every 100ms",
+        ),
+        (
+            r#"{"kind": "tcp", "addr": "169.254.169.254:80"}"#,
             "link-local",
         ),
     ] {
