@@ -110,6 +110,10 @@ http {{
   }}
   server {{
     listen 127.0.0.1:{port}{http2} backlog=4096;
+    location = /health/live {{
+      default_type application/json; add_header Cache-Control no-store;
+      return 200 '{{"status":"healthy","service":"app","checked_at":"2026-01-01T00:00:00Z"}}';
+    }}
     location / {{
       proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection "";
 {location}    }}

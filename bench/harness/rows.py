@@ -42,9 +42,8 @@ def ratios(samples, ours, theirs, key):
     return [one[key] / other[key] for one, other in pairs if key in one and key in other]
 
 
-def cost(bench, samples, ours, theirs, single, wanted):
+def cost(bench, samples, ours, theirs, single, wanted, load=Load()):
     """What a request costs beside another proxy: instructions, or where they cannot be counted, what can."""
-    load = Load()
     against = f"{ours.name} / {theirs.name}"
     lines = [Line(f"instructions a request, {against}", ratios(samples, ours.name, theirs.name, "kinstructions"), wanted)]
     lines.append(Line(f"CPU time a request, {against}", ratios(samples, ours.name, theirs.name, "cpu_us")))
@@ -234,4 +233,18 @@ def least_share(bench, running):
     return (counts + [0] * running.peer.workers)[: running.peer.workers]
 
 
-ROWS = {1: proxying, 2: full, 3: latency, 4: bodies, 5: http2, 6: unix_socket, 7: memory, 8: workers}
+def probes(bench):
+    """Probes, beside nginx's `return 200` of an answer as long"""
+    if not bench.has("nginx"):
+        return []
+    load, paced = Load(path="/health/live"), Load(path="/health/live", rate=10_000)
+    ours, full, nginx = bench.peers.seaworthy("bare"), bench.peers.seaworthy("full", full=True), bench.peers.nginx("nginx")
+    samples = bench.rounds("probes", [nginx, ours, full], load)
+    at_pace = bench.rounds("probes at 10,000 a second", [nginx, ours, full], paced)
+    lines = [Line(f"requests/s, {peer.name} / nginx", ratios(samples, peer.name, "nginx", "rate")) for peer in (ours, full)]
+    lines += [Line(f"p50 at 10,000/s, {peer.name} / nginx", ratios(at_pace, peer.name, "nginx", "p50_us"), wanted)
+              for peer, wanted in ((ours, ("at most", 1.0)), (full, None))]
+    return lines + cost(bench, samples, ours, nginx, bench.peers.nginx("nginx-single", single=True), ("at most", 1.0), load)
+
+
+ROWS = {1: proxying, 2: full, 3: latency, 4: bodies, 5: http2, 6: unix_socket, 7: memory, 8: workers, 9: probes}

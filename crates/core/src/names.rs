@@ -119,6 +119,13 @@ pub mod metric {
         kind: Kind::Gauge,
         labels: &["component"],
     };
+    /// When workers were last heard of.
+    pub static WORKER_HEARTBEAT: Metric = Metric {
+        name: "worker_last_heartbeat_timestamp",
+        help: "When a worker was last heard of, in seconds since 1970.",
+        kind: Kind::Gauge,
+        labels: &["worker"],
+    };
     /// Copies of the app that are ready.
     pub static CHILDREN_READY: Metric = Metric {
         name: "seaworthy_children_ready",
@@ -209,6 +216,7 @@ pub mod metric {
         &CHILD_RESTARTS,
         &COMPONENT_UP,
         &COMPONENT_CHECK_SECONDS,
+        &WORKER_HEARTBEAT,
         &CHILDREN_READY,
         &LIFECYCLE_STATE,
         &BUILD_INFO,

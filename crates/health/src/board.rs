@@ -24,72 +24,84 @@ pub struct Answer {
 /// A document is rendered when it is first asked for and hangs there until there is news, or a second is over: times in it
 /// have that resolution. Nobody waits for anybody; at worst two threads render the same document.
 #[derive(Clone, Debug)]
-pub struct Board(Arc<ArcSwap<Hung>>);
+pub struct Board(Arc<Hung>);
 
 #[derive(Debug)]
 struct Hung {
-    snapshot: Snapshot,
+    newest: ArcSwap<Version>,
+    /// They outlive versions: news come by the second, and hanging up new places each time would cost more than the news.
     answers: Box<[ArcSwapOption<Dated>]>,
 }
 
-/// An answer and the second that it is of.
+/// A snapshot and its number.
 #[derive(Debug)]
-struct Dated {
-    second: u64,
-    answer: Answer,
+struct Version {
+    number: u64,
+    snapshot: Arc<Snapshot>,
 }
 
-impl Hung {
-    fn new(snapshot: Snapshot) -> Self {
-        Self {
-            snapshot,
-            answers: std::iter::repeat_with(ArcSwapOption::empty)
-                .take(Ask::PLACES)
-                .collect(),
-        }
-    }
+/// An answer, and the version and the second that it is of.
+#[derive(Debug)]
+struct Dated {
+    version: u64,
+    second: u64,
+    answer: Answer,
 }
 
 impl Board {
     /// A board with its first snapshot.
     pub fn new(first: Snapshot) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(Hung::new(first))))
+        let first = Version {
+            number: 0,
+            snapshot: Arc::new(first),
+        };
+        Self(Arc::new(Hung {
+            newest: ArcSwap::from_pointee(first),
+            answers: std::iter::repeat_with(ArcSwapOption::empty)
+                .take(Ask::PLACES)
+                .collect(),
+        }))
     }
 
     /// Replaces the snapshot.
     pub fn publish(&self, snapshot: Snapshot) {
-        self.0.store(Arc::new(Hung::new(snapshot)));
+        self.update(|newest| newest.clone_from(&snapshot));
     }
 
     /// Changes the newest snapshot. Changes that come at the same time all take effect.
     pub fn update(&self, change: impl Fn(&mut Snapshot)) {
-        self.0.rcu(|hung| {
-            let mut snapshot = hung.snapshot.clone();
+        self.0.newest.rcu(|version| {
+            let mut snapshot = (*version.snapshot).clone();
             change(&mut snapshot);
-            Hung::new(snapshot)
+            Version {
+                number: version.number + 1,
+                snapshot: Arc::new(snapshot),
+            }
         });
     }
 
     /// The newest snapshot.
-    pub fn snapshot(&self) -> Snapshot {
-        self.0.load().snapshot.clone()
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.0.newest.load().snapshot.clone()
     }
 
     /// The answer to a question; `None` for views that are not documents, and for components that are not there.
     pub fn answer(&self, ask: Ask<'_>, now: SystemTime) -> Option<Answer> {
-        let hung = self.0.load();
+        let newest = self.0.newest.load();
         let Some(place) = ask.place() else {
-            return render::answer(&hung.snapshot, ask, now);
+            return render::answer(&newest.snapshot, ask, now);
         };
         let second = now
             .duration_since(SystemTime::UNIX_EPOCH)
             .map_or(0, |since| since.as_secs());
-        let kept = &hung.answers[place];
-        if let Some(kept) = kept.load().as_ref().filter(|kept| kept.second == second) {
+        let kept = &self.0.answers[place];
+        let is_new = |kept: &&Arc<Dated>| kept.version == newest.number && kept.second == second;
+        if let Some(kept) = kept.load().as_ref().filter(is_new) {
             return Some(kept.answer.clone());
         }
-        let answer = render::answer(&hung.snapshot, ask, now)?;
+        let answer = render::answer(&newest.snapshot, ask, now)?;
         kept.store(Some(Arc::new(Dated {
+            version: newest.number,
             second,
             answer: answer.clone(),
         })));

@@ -64,6 +64,15 @@ impl Outcome {
         self
     }
 
+    /// Adds a fact, if it is known.
+    #[must_use]
+    pub(crate) fn with_some(self, key: &str, value: Option<impl Into<Value>>) -> Self {
+        match value {
+            Some(value) => self.with(key, value),
+            None => self,
+        }
+    }
+
     /// Insists on a word, whatever the policy of the check says. The state decides about the gate all the same.
     #[must_use]
     pub fn worded(mut self, word: Status) -> Self {

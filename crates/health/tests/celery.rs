@@ -193,7 +193,7 @@ mod real {
         assert!(
             untrusting
                 .message
-                .starts_with("its certificate is refused: "),
+                .starts_with("its certificate is signed by nobody known"),
             "{untrusting:?}"
         );
 

@@ -193,7 +193,9 @@ mod real {
             says(&with(mode, Some(other.path())), unknown).await;
         }
         let nowhere = with("VERIFY_CA", Some("/nowhere".as_ref()));
-        says(&nowhere, "the file of `ca` cannot be read").await;
+        let outcome = super::looking::look(&nowhere).await;
+        assert_eq!(outcome.state, State::Unknown);
+        assert_eq!(outcome.message, "the file of `ca` cannot be read");
         Ok(())
     }
 }

@@ -211,7 +211,9 @@ mod real {
         )
         .await;
         let elsewhere = super::check::<Kind>(json!({ "url": server.url(), "ca": "/nowhere" }));
-        says(&elsewhere, "the file of `ca` cannot be read").await;
+        let outcome = look(&elsewhere).await;
+        assert_eq!(outcome.state, State::Unknown);
+        assert_eq!(outcome.message, "the file of `ca` cannot be read");
         let plain = Redis::start().await?;
         let url = plain.url().replace("redis:", "rediss:");
         let mistaken = super::check::<Kind>(json!({ "url": url, "ca": ca }));

@@ -54,7 +54,7 @@ async fn files_that_cannot_be_read_are_told() {
     assert!(made.unwrap().success());
     assert_eq!(said(&of(&pipe)).await.1, "it is not a file");
     let wrong: Count = probe(json!({"file": "", "window": "0s", "fail_below": 2}));
-    assert_eq!(faults(&wrong), ["file", "window", "warn_below"]);
+    assert_eq!(faults(&wrong), ["file", "window", "fail_below"]);
 }
 
 #[tokio::test]

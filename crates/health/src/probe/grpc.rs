@@ -3,6 +3,7 @@
 //! It is one call with a message of one field each way, so it is written here over HTTP/2 and needs no code generator. Each run
 //! has a connection of its own, for the reason of [`super::http`], and no task: dropping the run closes it.
 
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -34,7 +35,7 @@ pub struct Grpc {
     pub service: String,
     /// A file of PEM certificates that are trusted instead of those of the system. Default: those of the system.
     #[serde(default)]
-    pub ca: Option<String>,
+    pub ca: Option<PathBuf>,
 }
 
 impl Probe for Grpc {
@@ -57,13 +58,10 @@ impl Probe for Grpc {
     }
 
     fn check(&self, _: &Around) -> Arc<dyn Check> {
-        let tls = self.url.scheme() == "https";
-        let port = self.url.port_or(if tls { 443 } else { 80 });
-        let ca = self.ca.as_deref().map(Into::into);
-        let target = Target::new(self.url.host(), port, tls, ca).offering(&[b"h2"]);
+        let target = Target::web(&self.url, self.ca.clone(), &[b"h2"]);
         Arc::new(Asks {
             uri: Uri::builder()
-                .scheme(if tls { "https" } else { "http" })
+                .scheme(if target.tls { "https" } else { "http" })
                 .authority(target.shown())
                 .path_and_query(PATH)
                 .build()

@@ -6,26 +6,18 @@
 
 pub mod address;
 mod amqp;
-#[cfg_attr(
-    not(all(feature = "redis", feature = "postgres", feature = "mysql")),
-    allow(dead_code)
-)]
+#[cfg(any(feature = "redis", feature = "postgres"))]
 mod bounded;
 pub mod celery;
 pub mod count;
-#[cfg(any(feature = "redis", feature = "postgres"))]
-mod counted;
 pub mod disk;
 pub mod exec;
 pub mod grpc;
 pub mod heartbeat;
 pub mod http;
 pub mod kafka;
-#[cfg_attr(
-    not(all(feature = "redis", feature = "postgres", feature = "mysql")),
-    allow(dead_code)
-)]
 mod kept;
+pub mod limits;
 pub mod memory;
 #[cfg(feature = "mysql")]
 pub mod mysql;
@@ -35,22 +27,19 @@ pub mod postgres;
 #[cfg(any(feature = "redis", feature = "postgres"))]
 pub mod queue;
 pub mod rabbitmq;
-mod reading;
+pub mod reading;
 #[cfg(feature = "redis")]
 pub mod redis;
 #[cfg(feature = "postgres")]
 pub mod rows;
-mod socket;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod sql;
 mod stream;
 pub mod tcp;
-#[cfg_attr(
-    not(all(feature = "redis", feature = "postgres", feature = "mysql")),
-    allow(dead_code)
-)]
 mod tls;
+mod trouble;
 pub mod upstream;
+mod wire;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -139,6 +128,16 @@ pub(crate) fn judge_url(
     }
 }
 
+/// What is wrong with a name for metadata.
+pub(crate) fn judge_key(key: &str, faults: &mut Vec<Fault>) {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    if key.is_empty() || key.len() > 64 || !key.bytes().all(fits) {
+        let message = "it is not a name for metadata";
+        let help = "write one word, such as `workers`";
+        faults.push(Fault::new("as", message, help));
+    }
+}
+
 /// A check out of a function that may block, such as one that reads from a file system which hangs.
 pub(crate) fn blocking<F>(kind: &'static str, look: F) -> Arc<dyn Check>
 where
@@ -173,29 +172,7 @@ pub(crate) fn tenths(number: f64) -> serde_json::Value {
     }
 }
 
-/// The outcome of a connection that did not come about.
-pub(crate) fn unreachable(error: &std::io::Error) -> crate::Outcome {
-    use std::io::ErrorKind;
-    crate::Outcome::unhealthy(match error.kind() {
-        ErrorKind::ConnectionRefused => "nothing listens there (connection refused)".to_owned(),
-        ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe => {
-            "it ended the connection".to_owned()
-        }
-        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
-            "there is no way to its network".to_owned()
-        }
-        ErrorKind::TimedOut => "it did not answer".to_owned(),
-        // Resolving a name has no kind of its own.
-        _ if error.raw_os_error().is_none() => "its name could not be resolved".to_owned(),
-        kind => format!("the connection failed ({kind})"),
-    })
-}
-
 /// A version as the other side says it, when it is one: nothing else that it sends is shown.
-#[cfg_attr(
-    not(all(feature = "redis", feature = "postgres", feature = "mysql")),
-    allow(dead_code)
-)]
 pub(crate) fn version(text: &str) -> Option<&str> {
     let word = text.split_whitespace().next()?;
     let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || b".-_+~:".contains(&byte);

@@ -4,24 +4,25 @@
 //! connection is kept, because the server logs each client and a ping on it says what a client wants to know. One that the server
 //! has closed since the last run is made anew before anything is said of it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use seaworthy_core::dsn::Dsn;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncWriteExt as _, BufReader};
 
-use super::stream::{Stream, Target};
+use super::kept::{self, Place, Question};
+use super::stream::{Socket, Stream, Target, read_line};
+use super::trouble::Trouble;
 use super::{Address, Around, Fault, Probe};
-use crate::{Check, Outcome, Running};
+use crate::{Check, Outcome};
 
 /// A longer line is not NATS; the greeting names all servers of a cluster.
-const LONGEST_LINE: usize = 64 * 1024;
+const LONGEST_LINE: u64 = 64 * 1024;
 /// So many lines may come before the answer to our ping.
 const MOST_LINES: usize = 64;
-
-const NOT_NATS: &str = "it does not speak NATS";
 
 /// Connects to a NATS server and pings it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -31,7 +32,7 @@ pub struct Nats {
     pub url: Dsn,
     /// A file of PEM certificates that are trusted instead of those of the system. Default: those of the system.
     #[serde(default)]
-    pub ca: Option<String>,
+    pub ca: Option<PathBuf>,
 }
 
 impl Probe for Nats {
@@ -47,97 +48,67 @@ impl Probe for Nats {
 
     fn check(&self, _: &Around) -> Arc<dyn Check> {
         let tls = self.url.scheme() == "tls";
-        let ca = self.ca.as_deref().map(Into::into);
-        Arc::new(Pings {
-            target: Target::new(self.url.host(), self.url.port_or(4222), tls, ca),
+        let server = Server {
+            target: Target::new(&self.url, 4222, tls, self.ca.clone()),
             url: self.url.clone(),
-            kept: Mutex::default(),
-        })
+        };
+        kept::check(Self::KIND, server, Ping)
     }
 }
 
-struct Pings {
+/// Where a NATS is.
+struct Server {
     target: Target,
     url: Dsn,
-    kept: Mutex<Option<Session>>,
 }
 
-impl Check for Pings {
-    fn kind(&self) -> &'static str {
-        Nats::KIND
-    }
-
-    fn run(&self) -> Running<'_> {
-        Box::pin(async {
-            // Taken out: a run that is cancelled drops it, half-used as it is.
-            let kept = self.slot().take();
-            if let Some(mut session) = kept
-                && session.ping().await.is_ok()
-            {
-                return self.keep(session);
-            }
-            match self.open().await {
-                Ok(session) => self.keep(session),
-                Err(outcome) => outcome,
-            }
-        })
-    }
+/// A connection that has been let in.
+struct Session {
+    socket: Socket,
+    version: Option<String>,
 }
 
-impl Pings {
-    fn slot(&self) -> std::sync::MutexGuard<'_, Option<Session>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+impl Place for Server {
+    type Session = Session;
 
-    fn keep(&self, session: Session) -> Outcome {
-        let mut outcome = Outcome::healthy("it answers pings");
-        if let Some(version) = &session.version {
-            outcome = outcome.with("version", version.as_str());
-        }
-        *self.slot() = Some(session);
-        outcome
-    }
+    const TONGUE: &'static str = "NATS";
 
-    /// Connects, introduces itself and pings.
-    async fn open(&self) -> Result<Session, Outcome> {
-        let mut plain = self.target.connect_plain().await?;
+    /// Connects and introduces itself.
+    async fn open(&self) -> Result<Session, Trouble> {
+        let mut plain = BufReader::new(self.target.connect_plain().await?);
         // The server speaks first, and without TLS.
-        let mut read = Vec::new();
-        let greeting = line(&mut plain, &mut read).await?;
-        let info: Value = greeting
-            .strip_prefix("INFO ")
-            .and_then(|json| serde_json::from_str(json).ok())
-            .ok_or_else(|| Outcome::unhealthy(NOT_NATS))?;
+        let greeting = read_line(&mut plain, LONGEST_LINE).await?;
+        let info = greeting.strip_prefix("INFO ").ok_or(Trouble::Foreign)?;
+        let info: Value = serde_json::from_str(info).map_err(|_| Trouble::Foreign)?;
         let says = |key: &str| info[key].as_bool().unwrap_or(false);
-        let mut stream: Stream = if self.target.tls || says("tls_required") {
+        let stream: Stream = if self.target.tls || says("tls_required") {
             if !says("tls_required") && !says("tls_available") {
-                return Err(Outcome::unhealthy("it does not offer TLS"));
+                return Err(Trouble::says("it does not offer TLS"));
             }
-            if !read.is_empty() {
+            if !plain.buffer().is_empty() {
                 // Whatever came before the handshake may be from somebody else.
-                return Err(Outcome::unhealthy(NOT_NATS));
+                return Err(Trouble::Foreign);
             }
-            self.target.secure(plain).await?
+            self.target.secure(plain.into_inner()).await?
         } else {
+            // With what it has read.
             Box::new(plain)
         };
+        let mut socket = BufReader::new(stream);
         let hello = format!("CONNECT {}\r\n", self.introduction());
-        let sent = stream.write_all(hello.as_bytes()).await;
-        sent.map_err(|error| super::unreachable(&error))?;
-        let fits = |text: &&str| {
-            let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-+".contains(&byte);
-            text.len() <= 32 && text.bytes().all(fits)
-        };
-        let version = info["version"].as_str().filter(fits).map(str::to_owned);
-        let mut session = Session {
-            stream,
-            read,
-            version,
-        };
-        session.ping().await?;
-        Ok(session)
+        socket.write_all(hello.as_bytes()).await?;
+        let version = info["version"].as_str().and_then(super::version);
+        let version = version.map(str::to_owned);
+        Ok(Session { socket, version })
     }
 
+    /// A new connection shows whether what it says to one that was silent is true of all.
+    fn is_stale(_: &Trouble) -> bool {
+        true
+    }
+}
+
+impl Server {
     fn introduction(&self) -> Value {
         let mut hello = json!({
             "verbose": false,
@@ -159,51 +130,27 @@ impl Pings {
     }
 }
 
-/// A connection that has been let in.
-struct Session {
-    stream: Stream,
-    /// What has come and was not a whole line yet.
-    read: Vec<u8>,
-    version: Option<String>,
-}
+/// Pings and waits for the answer. The server pings as well, and gives up on whoever does not answer.
+struct Ping;
 
-impl Session {
-    /// Pings and waits for the answer. The server pings as well, and gives up on whoever does not answer.
-    async fn ping(&mut self) -> Result<(), Outcome> {
-        let broken = |error| super::unreachable(&error);
-        self.stream.write_all(b"PING\r\n").await.map_err(broken)?;
+impl Question<Server> for Ping {
+    async fn ask(&self, session: &mut Session) -> Result<Outcome, Trouble> {
+        let socket = &mut session.socket;
+        socket.write_all(b"PING\r\n").await?;
         for _ in 0..MOST_LINES {
-            let line = line(&mut self.stream, &mut self.read).await?;
+            let line = read_line(socket, LONGEST_LINE).await?;
             match line.split([' ', '\t']).next().unwrap_or_default() {
-                "PONG" => return Ok(()),
-                "PING" => self.stream.write_all(b"PONG\r\n").await.map_err(broken)?,
+                "PONG" => {
+                    let outcome = Outcome::healthy("it answers pings");
+                    return Ok(outcome.with_some("version", session.version.as_deref()));
+                }
+                "PING" => socket.write_all(b"PONG\r\n").await?,
                 "INFO" | "+OK" => {}
-                "-ERR" => return Err(Outcome::unhealthy(refusal(&line))),
-                _ => return Err(Outcome::unhealthy(NOT_NATS)),
+                "-ERR" => return Err(Trouble::says(refusal(&line))),
+                _ => return Err(Trouble::Foreign),
             }
         }
-        Err(Outcome::unhealthy(NOT_NATS))
-    }
-}
-
-/// The next line, without its end.
-async fn line<S>(stream: &mut S, read: &mut Vec<u8>) -> Result<String, Outcome>
-where
-    S: tokio::io::AsyncRead + Unpin,
-{
-    loop {
-        if let Some(end) = read.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = read.drain(..=end).collect();
-            let text = String::from_utf8(line).map_err(|_| Outcome::unhealthy(NOT_NATS))?;
-            return Ok(text.trim_end().to_owned());
-        }
-        if read.len() > LONGEST_LINE {
-            return Err(Outcome::unhealthy(NOT_NATS));
-        }
-        let count = stream.read_buf(read).await;
-        if count.map_err(|error| super::unreachable(&error))? == 0 {
-            return Err(Outcome::unhealthy("it ended the connection"));
-        }
+        Err(Trouble::Foreign)
     }
 }
 

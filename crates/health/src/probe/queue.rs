@@ -7,10 +7,12 @@ use schemars::JsonSchema;
 use seaworthy_core::dsn::Dsn;
 use serde::{Deserialize, Serialize};
 
-use super::counted::Counted;
-use super::kept::Kept;
+use super::kept;
 #[cfg(feature = "redis")]
 use super::kept::Question;
+use super::limits::Ceiling;
+#[cfg(feature = "redis")]
+use super::trouble::Trouble;
 use super::{Address, Around, Fault, Probe};
 use crate::{Check, Outcome};
 
@@ -32,23 +34,12 @@ pub struct Queue {
     /// The query on Postgres that counts, such as `SELECT count(*) FROM jobs WHERE done_at IS NULL`. It can only read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
-    /// With more than this it is degraded. By default 1000.
-    #[serde(default = "warn")]
-    pub warn: u64,
-    /// With more than this it has failed. By default 10000.
-    #[serde(default = "fail")]
-    pub fail: u64,
+    /// How much may wait.
+    #[serde(flatten)]
+    pub limits: Ceiling,
     /// A file with the certificates (PEM) that are trusted for TLS. By default those of the system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
-}
-
-fn warn() -> u64 {
-    1000
-}
-
-fn fail() -> u64 {
-    10_000
 }
 
 impl Probe for Queue {
@@ -61,10 +52,7 @@ impl Probe for Queue {
     fn faults(&self, around: &Around, faults: &mut Vec<Fault>) {
         let schemes: Vec<&str> = all_schemes().collect();
         super::judge_url("url", &self.url, &schemes, around, faults);
-        if self.warn > self.fail {
-            let message = format!("`warn` is {} and `fail` only {}", self.warn, self.fail);
-            faults.push(Fault::new("warn", message, "let `warn` be the smaller one"));
-        }
+        self.limits.faults(faults);
         #[cfg(feature = "redis")]
         if redis_session::SCHEMES.contains(&self.url.scheme()) {
             redis_session::judge_database("url", &self.url, faults);
@@ -88,25 +76,23 @@ impl Probe for Queue {
     fn check(&self, _: &Around) -> Arc<dyn Check> {
         #[cfg(feature = "postgres")]
         if postgres::session::SCHEMES.contains(&self.url.scheme()) {
-            let server = postgres::session::Server::new(self.url.clone(), self.ca.clone());
-            let query = self.query.clone().unwrap_or_default();
-            return Arc::new(Counted {
-                kind: Self::KIND,
-                place: Kept::new(server),
-                question: postgres::Count(query),
-                judge: self.judge(),
-            });
+            let server = postgres::session::Server::new(&self.url, self.ca.clone());
+            let limits = self.limits;
+            let count = postgres::Count {
+                query: self.query.clone().unwrap_or_default(),
+                judge: Box::new(move |count| judge(limits, count)),
+            };
+            return kept::check(Self::KIND, server, count);
         }
         #[cfg(feature = "redis")]
-        return Arc::new(Counted {
-            kind: Self::KIND,
-            place: Kept::new(redis_session::Server {
-                url: self.url.clone(),
-                ca: self.ca.clone(),
-            }),
-            question: Depth(self.queue.clone().unwrap_or_default()),
-            judge: self.judge(),
-        });
+        return kept::check(
+            Self::KIND,
+            redis_session::Server::new(&self.url, self.ca.clone()),
+            Depth {
+                key: self.queue.clone().unwrap_or_default(),
+                limits: self.limits,
+            },
+        );
         #[cfg(not(feature = "redis"))]
         Arc::new(crate::from_fn(async || {
             Outcome::unknown("there is no driver for it")
@@ -132,46 +118,33 @@ impl Queue {
             faults.push(Fault::new(option, message, help));
         }
     }
+}
 
-    fn judge(&self) -> Box<dyn Fn(u64) -> Outcome + Send + Sync> {
-        let (warn, fail) = (self.warn, self.fail);
-        Box::new(move |depth| {
-            let outcome = if depth > fail {
-                Outcome::unhealthy(format!("{depth} waiting, the limit is {fail}"))
-            } else if depth > warn {
-                Outcome::degraded(format!("{depth} waiting, the limit is {warn}"))
-            } else {
-                Outcome::healthy(format!("{depth} waiting"))
-            };
-            outcome.with("queue_depth", depth)
-        })
-    }
+fn judge(limits: Ceiling, depth: u64) -> Outcome {
+    let outcome = limits.judge(depth, format!("{depth} waiting"));
+    outcome.with("queue_depth", depth)
 }
 
 /// How much is under a key of Redis.
 #[cfg(feature = "redis")]
-struct Depth(String);
+struct Depth {
+    key: String,
+    limits: Ceiling,
+}
 
 #[cfg(feature = "redis")]
 impl Question<redis_session::Server> for Depth {
-    type Answer = u64;
-
-    async fn ask(
-        &self,
-        session: &mut redis_session::Session,
-    ) -> Result<u64, redis_session::Trouble> {
-        let kind: String = session.ask(redis::cmd("TYPE").arg(&self.0)).await?;
+    async fn ask(&self, session: &mut redis_session::Session) -> Result<Outcome, Trouble> {
+        let kind: String = session.ask(redis::cmd("TYPE").arg(&self.key)).await?;
         let count = match kind.as_str() {
             "list" => "LLEN",
             "stream" => "XLEN",
             "zset" => "ZCARD",
             "set" => "SCARD",
-            "none" => return Ok(0),
-            _ => {
-                let why = "what is under the key is no queue".to_owned();
-                return Err(redis_session::Trouble::Refused(why));
-            }
+            "none" => return Ok(judge(self.limits, 0)),
+            _ => return Err(Trouble::says("what is under the key is no queue")),
         };
-        session.ask(redis::cmd(count).arg(&self.0)).await
+        let depth = session.ask(redis::cmd(count).arg(&self.key)).await?;
+        Ok(judge(self.limits, depth))
     }
 }

@@ -6,15 +6,18 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::Buf as _;
 use schemars::JsonSchema;
 use seaworthy_core::dsn::Dsn;
 use serde::{Deserialize, Serialize};
 
-use super::amqp::wire::{Writer, fits};
-use super::amqp::{Connection, Reply, TONGUE};
-use super::socket::{Kept, Security, Trouble};
+use super::amqp::wire::{self, Writer, fits};
+use super::amqp::{Connection, Reply, Server};
+use super::kept::{self, Question};
+use super::limits::Ceiling;
+use super::trouble::Trouble;
 use super::{Address, Around, Fault, Probe};
-use crate::{Check, Outcome, Running};
+use crate::{Check, Outcome};
 
 /// Logs in to RabbitMQ and opens a virtual host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -26,23 +29,12 @@ pub struct RabbitMq {
     /// A queue that must exist; its depth is judged. It is looked at and never made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<String>,
-    /// More messages than this waiting in `queue` are `degraded`.
-    #[serde(default = "warn")]
-    pub warn: u32,
-    /// More messages than this waiting in `queue` are a failure.
-    #[serde(default = "fail")]
-    pub fail: u32,
+    /// How many messages may wait in `queue`.
+    #[serde(flatten)]
+    pub limits: Ceiling,
     /// A PEM file with the certificates to trust over TLS; the system's without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
-}
-
-fn warn() -> u32 {
-    1000
-}
-
-fn fail() -> u32 {
-    10_000
 }
 
 impl Probe for RabbitMq {
@@ -70,77 +62,41 @@ impl Probe for RabbitMq {
                 "write the name as RabbitMQ lists it",
             ));
         }
-        if self.warn > self.fail {
-            let message = "it warns later than it fails";
-            faults.push(Fault::new(
-                "warn",
-                message,
-                "make `warn` smaller than `fail`",
-            ));
-        }
+        self.limits.faults(faults);
     }
 
     fn check(&self, _: &Around) -> Arc<dyn Check> {
-        Arc::new(LogsIn {
-            security: Security::new(self.url.scheme() == "amqps", self.ca.as_deref()),
-            options: self.clone(),
-            kept: Kept::default(),
-        })
+        let server = Server::new(&self.url, self.ca.clone());
+        let virtual_host = VirtualHost {
+            queue: self.queue.clone(),
+            limits: self.limits,
+        };
+        kept::check(Self::KIND, server, virtual_host)
     }
 }
 
-struct LogsIn {
-    options: RabbitMq,
-    security: Security,
-    kept: Kept<Connection>,
+/// Opens the virtual host, and looks at a queue in it.
+struct VirtualHost {
+    queue: Option<String>,
+    limits: Ceiling,
 }
 
-impl Check for LogsIn {
-    fn kind(&self) -> &'static str {
-        RabbitMq::KIND
-    }
-
-    fn run(&self) -> Running<'_> {
-        Box::pin(async {
-            let looked = self.look().await;
-            looked.unwrap_or_else(|trouble| trouble.outcome(TONGUE))
-        })
-    }
-}
-
-impl LogsIn {
-    async fn look(&self) -> Result<Outcome, Trouble> {
-        if let Some(mut connection) = self.kept.take() {
-            match self.ask(&mut connection).await {
-                // It ended while nobody looked, which says nothing about now.
-                Err(Trouble::Io(_)) => {}
-                asked => return self.keep(connection, asked),
-            }
-        }
-        let mut connection = Connection::open(&self.options.url, &self.security).await?;
-        let asked = self.ask(&mut connection).await;
-        self.keep(connection, asked)
-    }
-
-    fn keep(
-        &self,
-        connection: Connection,
-        asked: Result<Outcome, Trouble>,
-    ) -> Result<Outcome, Trouble> {
-        let mut outcome = asked?;
-        if let Some(version) = &connection.version {
-            outcome = outcome.with("version", version.clone());
-        }
-        self.kept.put(connection);
-        Ok(outcome)
-    }
-
+impl Question<Server> for VirtualHost {
     async fn ask(&self, connection: &mut Connection) -> Result<Outcome, Trouble> {
         connection.open_channel().await?;
-        let Some(queue) = &self.options.queue else {
-            connection.close_channel().await?;
-            return Ok(Outcome::healthy("it opens the virtual host"));
+        let outcome = match &self.queue {
+            Some(queue) => self.look_at(queue, connection).await?,
+            None => {
+                connection.close_channel().await?;
+                Outcome::healthy("it opens the virtual host")
+            }
         };
+        Ok(outcome.with_some("version", connection.version.as_deref()))
+    }
+}
+
+impl VirtualHost {
+    async fn look_at(&self, queue: &str, connection: &mut Connection) -> Result<Outcome, Trouble> {
         // Bit 0 is `passive`.
         let declare = Writer::method(50, 10).short(0).text(queue).octet(1).long(0);
         let declared = match connection.ask(declare, (50, 11)).await? {
@@ -148,27 +104,14 @@ impl LogsIn {
             Reply::Closed(code) => return Ok(no_queue(queue, code)),
         };
         connection.close_channel().await?;
-        let mut arguments = declared.arguments();
-        arguments.text()?;
-        Ok(self.judge(queue, arguments.long()?, arguments.long()?))
-    }
-
-    fn judge(&self, queue: &str, depth: u32, consumers: u32) -> Outcome {
-        let RabbitMq { warn, fail, .. } = self.options;
-        let outcome = if depth > fail {
-            Outcome::unhealthy(format!(
-                "{depth} messages wait in `{queue}`, the limit is {fail}"
-            ))
-        } else if depth > warn {
-            Outcome::degraded(format!(
-                "{depth} messages wait in `{queue}`, the limit is {warn}"
-            ))
-        } else {
-            Outcome::healthy(format!("{depth} messages wait in `{queue}`"))
-        };
-        outcome
+        let mut arguments = declared.arguments.as_slice();
+        wire::text(&mut arguments)?;
+        let (depth, consumers) = (arguments.try_get_u32()?, arguments.try_get_u32()?);
+        let message = format!("{depth} messages wait in `{queue}`");
+        let outcome = self.limits.judge(depth.into(), message);
+        Ok(outcome
             .with("queue_depth", depth)
-            .with("consumers", consumers)
+            .with("consumers", consumers))
     }
 }
 

@@ -1,20 +1,30 @@
 //! A value that something has answered, and what is expected of it.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
-use super::Fault;
+use super::{Fault, judge_key};
 use crate::Outcome;
 
 /// What is expected of a value.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Expected {
-    /// Where it stands in a document; nothing is the whole of it.
-    pub(super) pointer: Option<String>,
-    pub(super) equals: Option<Value>,
-    pub(super) min: Option<Number>,
-    pub(super) max: Option<Number>,
-    /// The name under which it is shown.
-    pub(super) key: Option<String>,
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Expected {
+    /// A JSON pointer to the value, such as `/queue/depth`. Default: all that a command prints; nothing of an answer over HTTP.
+    #[serde(default)]
+    pub pointer: Option<String>,
+    /// What the value must be. Default: anything.
+    #[serde(default)]
+    pub equals: Option<Value>,
+    /// The least that the number may be. Default: anything.
+    #[serde(default)]
+    pub min: Option<Number>,
+    /// The most that the number may be. Default: anything.
+    #[serde(default)]
+    pub max: Option<Number>,
+    /// The name of the value in the metadata. Default: the last part of `pointer`, else `value`.
+    #[serde(default, rename = "as")]
+    pub key: Option<String>,
 }
 
 impl Expected {
@@ -27,16 +37,8 @@ impl Expected {
             let message = format!("`{pointer}` is not a JSON pointer");
             faults.push(Fault::new("pointer", message, "write it as `/queue/depth`"));
         }
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-        if let Some(key) = &self.key
-            && (key.is_empty() || key.len() > 64 || !key.bytes().all(fits))
-        {
-            let message = "it is not a name for metadata";
-            faults.push(Fault::new(
-                "as",
-                message,
-                "write one word, such as `workers`",
-            ));
+        if let Some(key) = &self.key {
+            judge_key(key, faults);
         }
         let number = |number: &Option<Number>| number.as_ref().and_then(Number::as_f64);
         if let (Some(min), Some(max)) = (number(&self.min), number(&self.max))
@@ -45,6 +47,11 @@ impl Expected {
             let message = format!("nothing is at least {min} and at most {max}");
             faults.push(Fault::new("max", message, "make it larger than `min`"));
         }
+    }
+
+    /// Whether a value could be other than expected.
+    pub(super) fn judges(&self) -> bool {
+        self.equals.is_some() || self.min.is_some() || self.max.is_some()
     }
 
     /// Judges the value in a document.

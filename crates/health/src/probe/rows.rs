@@ -7,11 +7,11 @@ use schemars::JsonSchema;
 use seaworthy_core::dsn::Dsn;
 use serde::{Deserialize, Serialize};
 
-use super::counted::Counted;
-use super::kept::Kept;
+use super::kept;
+use super::limits::Floor;
 use super::postgres::{Count, session};
 use super::{Address, Around, Fault, Probe};
-use crate::{Check, Outcome};
+use crate::Check;
 
 /// Runs a query on Postgres that counts, and fails when it counts too few: an audit log that nobody has written into lately is
 /// one that does not work.
@@ -23,26 +23,12 @@ pub struct Rows {
     /// The query that counts, such as `SELECT count(*) FROM audit_log WHERE created_at > now() - interval '5 minutes'`. It can
     /// only read.
     pub query: String,
-    /// With fewer than this it is degraded. By default 1.
-    #[serde(default = "one")]
-    pub warn_below: u64,
-    /// With fewer than this it has failed. By default 0, which never happens.
-    #[serde(default)]
-    pub fail_below: u64,
-    /// The name under which the number is shown. By default `recent_log_count`.
-    #[serde(default = "recent_log_count", rename = "as")]
-    pub shown_as: String,
+    /// How few is too few.
+    #[serde(flatten)]
+    pub floor: Floor,
     /// A file with the certificates (PEM) that are trusted for TLS. By default those of the system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
-}
-
-fn one() -> u64 {
-    1
-}
-
-fn recent_log_count() -> String {
-    "recent_log_count".to_owned()
 }
 
 impl Probe for Rows {
@@ -56,40 +42,16 @@ impl Probe for Rows {
         super::judge_url("url", &self.url, session::SCHEMES, around, faults);
         session::judge(&self.url, faults);
         super::sql::judge_query(&self.query, faults);
-        if self.fail_below > self.warn_below {
-            let message = format!(
-                "`fail_below` is {} and `warn_below` only {}",
-                self.fail_below, self.warn_below
-            );
-            faults.push(Fault::new(
-                "fail_below",
-                message,
-                "let `fail_below` be the smaller one",
-            ));
-        }
-        let is_fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-        if self.shown_as.is_empty() || !self.shown_as.bytes().all(is_fine) {
-            let message = "names of what is shown have small letters, digits and `_`";
-            faults.push(Fault::new("as", message, "write `recent_log_count`"));
-        }
+        self.floor.faults(faults);
     }
 
     fn check(&self, _: &Around) -> Arc<dyn Check> {
-        let (warn, fail, shown_as) = (self.warn_below, self.fail_below, self.shown_as.clone());
-        Arc::new(Counted {
-            kind: Self::KIND,
-            place: Kept::new(session::Server::new(self.url.clone(), self.ca.clone())),
-            question: Count(self.query.clone()),
-            judge: Box::new(move |count| {
-                let outcome = if count < fail {
-                    Outcome::unhealthy(format!("{count} counted, at least {fail} are expected"))
-                } else if count < warn {
-                    Outcome::degraded(format!("{count} counted, at least {warn} are expected"))
-                } else {
-                    Outcome::healthy(format!("{count} counted"))
-                };
-                outcome.with(&shown_as, count)
-            }),
-        })
+        let server = session::Server::new(&self.url, self.ca.clone());
+        let floor = self.floor.clone();
+        let count = Count {
+            query: self.query.clone(),
+            judge: Box::new(move |count| floor.judge(count, format!("{count} counted"))),
+        };
+        kept::check(Self::KIND, server, count)
     }
 }

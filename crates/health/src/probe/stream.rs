@@ -1,62 +1,65 @@
-//! Connections of probes that speak a protocol of their own: TCP, and TLS above it where the URL says so.
+//! Connections of probes: TCP, and TLS above it where it is wanted.
 //!
-//! A connection is made anew when it is needed and belongs to the future that made it, so that a run that is cancelled leaves
-//! nothing open. Certificates are always verified: against the roots of the system, or against one file.
+//! A connection belongs to the future that made it, so that a run that is cancelled leaves nothing open. Nothing is read
+//! from it without a limit.
 
-use std::fmt;
-use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::pin::Pin;
+use std::task::{Context, Waker};
 
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{CertificateError, ClientConfig, RootCertStore};
-use rustls_platform_verifier::Verifier;
-use tokio::io::{AsyncRead, AsyncWrite};
+use seaworthy_core::dsn::Dsn;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, BufReader};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
+use super::tls::{self, Trust};
+use super::trouble::{Trouble, unreachable};
 use crate::Outcome;
 
 /// Bytes in both directions.
-pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 /// A connection, whatever is below it.
-pub(super) type Stream = Box<dyn Duplex>;
+pub(crate) type Stream = Box<dyn Duplex>;
+
+/// One that is read in pieces.
+pub(crate) type Socket = BufReader<Stream>;
 
 /// Where a probe connects to.
-pub(super) struct Target {
-    pub(super) host: String,
-    pub(super) port: u16,
-    pub(super) tls: bool,
-    ca: Option<PathBuf>,
-    alpn: &'static [&'static [u8]],
-    /// Made at the first handshake: the roots are hundreds of certificates.
-    config: Mutex<Option<Arc<ClientConfig>>>,
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// Whether TLS is wanted from the first byte on.
+    pub(crate) tls: bool,
+    pub(crate) trust: Trust,
 }
 
 impl Target {
-    pub(super) fn new(host: String, port: u16, tls: bool, ca: Option<PathBuf>) -> Self {
+    /// Where `url` leads to.
+    pub(crate) fn new(url: &Dsn, port: u16, tls: bool, ca: Option<PathBuf>) -> Self {
         Self {
-            host,
-            port,
+            host: url.host(),
+            port: url.port_or(port),
             tls,
-            ca,
-            alpn: &[],
-            config: Mutex::default(),
+            trust: Trust {
+                ca,
+                ..Trust::default()
+            },
         }
     }
 
-    /// Offers these protocols in the handshake.
-    pub(super) fn offering(mut self, alpn: &'static [&'static [u8]]) -> Self {
-        self.alpn = alpn;
-        self
+    /// Where a URL of the web leads to, with the protocol that is spoken there over TLS.
+    pub(crate) fn web(url: &Dsn, ca: Option<PathBuf>, alpn: &'static [&'static [u8]]) -> Self {
+        let tls = url.scheme() == "https";
+        let mut target = Self::new(url, if tls { 443 } else { 80 }, tls, ca);
+        target.trust.alpn = alpn;
+        target
     }
 
     /// Host and port as people write them.
-    pub(super) fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)
         } else {
@@ -64,8 +67,8 @@ impl Target {
         }
     }
 
-    /// Connects, and shakes hands where TLS is wanted from the first byte on.
-    pub(super) async fn connect(&self) -> Result<Stream, Outcome> {
+    /// Connects.
+    pub(crate) async fn connect(&self) -> Result<Stream, Outcome> {
         let stream = self.connect_plain().await?;
         if self.tls {
             return self.secure(stream).await;
@@ -74,105 +77,57 @@ impl Target {
     }
 
     /// Connects without TLS, for protocols that begin without it.
-    pub(super) async fn connect_plain(&self) -> Result<TcpStream, Outcome> {
+    pub(crate) async fn connect_plain(&self) -> Result<TcpStream, Outcome> {
         let connecting = TcpStream::connect((self.host.as_str(), self.port));
-        let stream = connecting.await.map_err(|e| super::unreachable(&e))?;
+        let stream = connecting.await.map_err(|error| unreachable(&error))?;
         // Small messages wait for each other otherwise; without it they are only slower.
         stream.set_nodelay(true).ok();
         Ok(stream)
     }
 
     /// Begins TLS on a connection.
-    pub(super) async fn secure(&self, stream: TcpStream) -> Result<Stream, Outcome> {
-        let config = self.config()?;
-        let name = ServerName::try_from(self.host.clone())
-            .map_err(|_| Outcome::unhealthy("its host name cannot be verified by TLS"))?;
-        match TlsConnector::from(config).connect(name, stream).await {
-            Ok(stream) => Ok(Box::new(stream)),
-            Err(error) => {
-                // The roots may have been renewed since; the next run reads them again.
-                *self.slot() = None;
-                Err(Outcome::unhealthy(handshake_failure(&error)))
-            }
-        }
-    }
-
-    fn slot(&self) -> std::sync::MutexGuard<'_, Option<Arc<ClientConfig>>> {
-        self.config.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn config(&self) -> Result<Arc<ClientConfig>, Outcome> {
-        if let Some(config) = self.slot().clone() {
-            return Ok(config);
-        }
-        let config = Arc::new(self.make_config()?);
-        *self.slot() = Some(config.clone());
-        Ok(config)
-    }
-
-    fn make_config(&self) -> Result<ClientConfig, Outcome> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()
-            .map_err(|_| Outcome::unknown("TLS is not available"))?;
-        let mut config = match &self.ca {
-            Some(path) => {
-                let unreadable = || {
-                    Outcome::unknown(format!(
-                        "no certificate can be read from {}",
-                        path.display()
-                    ))
-                };
-                let mut roots = RootCertStore::empty();
-                for certificate in CertificateDer::pem_file_iter(path).map_err(|_| unreadable())? {
-                    let certificate = certificate.map_err(|_| unreadable())?;
-                    roots.add(certificate).map_err(|_| unreadable())?;
-                }
-                if roots.is_empty() {
-                    return Err(unreadable());
-                }
-                builder.with_root_certificates(roots)
-            }
-            None => {
-                let verifier = Verifier::new(provider).map_err(|_| {
-                    Outcome::unknown("the system has no root certificates; name a file with `ca`")
-                })?;
-                builder
-                    .dangerous()
-                    .with_custom_certificate_verifier(Arc::new(verifier))
-            }
-        }
-        .with_no_client_auth();
-        config.alpn_protocols = self.alpn.iter().map(|name| name.to_vec()).collect();
-        Ok(config)
+    pub(crate) async fn secure(&self, stream: TcpStream) -> Result<Stream, Outcome> {
+        Ok(Box::new(
+            tls::secure(stream, &self.host, &self.trust).await?,
+        ))
     }
 }
 
-impl fmt::Debug for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Target({}, tls: {})", self.shown(), self.tls)
+/// Reads exactly `length` bytes into a buffer that grows with what came, not with what was announced.
+pub(crate) async fn read_bytes(socket: &mut Socket, length: usize) -> Result<Vec<u8>, Trouble> {
+    let mut bytes = Vec::with_capacity(length.min(4096));
+    let limit = u64::try_from(length).unwrap_or(u64::MAX);
+    socket.take(limit).read_to_end(&mut bytes).await?;
+    if bytes.len() < length {
+        return Err(Trouble::ended());
+    }
+    Ok(bytes)
+}
+
+/// Reads a line, which comes back without its end. One that is longer than `longest` is none.
+pub(crate) async fn read_line<S>(socket: &mut BufReader<S>, longest: u64) -> Result<String, Trouble>
+where
+    S: AsyncRead + Unpin,
+{
+    let mut line = Vec::new();
+    let mut limited = socket.take(longest);
+    limited.read_until(b'\n', &mut line).await?;
+    let is_used_up = limited.limit() == 0;
+    match line.strip_suffix(b"\n") {
+        Some(line) => {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            String::from_utf8(line.to_owned()).map_err(|_| Trouble::Foreign)
+        }
+        None if is_used_up => Err(Trouble::Foreign),
+        None => Err(Trouble::ended()),
     }
 }
 
-fn handshake_failure(error: &io::Error) -> &'static str {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
-    match inner {
-        Some(rustls::Error::InvalidCertificate(why)) => match why {
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                "its certificate has expired"
-            }
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                "its certificate is not valid yet"
-            }
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "its certificate is for another name"
-            }
-            CertificateError::UnknownIssuer => "its certificate is not from an authority we trust",
-            _ => "its certificate is not accepted",
-        },
-        Some(rustls::Error::InvalidMessage(_)) => "it does not speak TLS",
-        Some(rustls::Error::AlertReceived(_)) => "it refuses the TLS handshake",
-        Some(_) => "the TLS handshake failed",
-        None => "it ended the connection in the TLS handshake",
-    }
+/// Hands the system some last bytes without waiting for anybody: what a run that is cut short can still do.
+pub(crate) fn leave(socket: &mut Socket, last: &[u8]) {
+    let mut context = Context::from_waker(Waker::noop());
+    let stream = socket.get_mut();
+    // Nobody could be told of a failure, and nothing could be done about it.
+    drop(Pin::new(&mut *stream).poll_write(&mut context, last));
+    drop(Pin::new(&mut *stream).poll_shutdown(&mut context));
 }

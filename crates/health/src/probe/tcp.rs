@@ -14,31 +14,31 @@ use crate::{Check, Outcome, Running};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tcp {
     /// The host and port, such as `db:5432`.
-    #[serde(default, alias = "addr", skip_serializing_if = "String::is_empty")]
-    pub address: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub addr: String,
 }
 
 impl Probe for Tcp {
     const KIND: &'static str = "tcp";
 
     fn address(&mut self) -> Option<(&'static str, &mut dyn Address)> {
-        Some(("address", &mut self.address))
+        Some(("addr", &mut self.addr))
     }
 
     fn faults(&self, around: &Around, faults: &mut Vec<Fault>) {
-        match format!("tcp://{}", self.address).parse::<Dsn>() {
+        match format!("tcp://{}", self.addr).parse::<Dsn>() {
             Ok(url) if url.port_or(0) != 0 => {
-                super::judge_url("address", &url, &["tcp"], around, faults);
+                super::judge_url("addr", &url, &["tcp"], around, faults);
             }
             _ => {
-                let message = format!("`{}` is not a host and a port", self.address);
-                faults.push(Fault::new("address", message, "write it as `db:5432`"));
+                let message = format!("`{}` is not a host and a port", self.addr);
+                faults.push(Fault::new("addr", message, "write it as `db:5432`"));
             }
         }
     }
 
     fn check(&self, _: &Around) -> Arc<dyn Check> {
-        Arc::new(Connects(self.address.clone()))
+        Arc::new(Connects(self.addr.clone()))
     }
 }
 
@@ -53,7 +53,7 @@ impl Check for Connects {
         Box::pin(async {
             match TcpStream::connect(&self.0).await {
                 Ok(_) => Outcome::healthy("it accepts connections"),
-                Err(error) => super::unreachable(&error),
+                Err(error) => super::trouble::unreachable(&error),
             }
         })
     }

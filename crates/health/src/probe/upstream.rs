@@ -5,6 +5,7 @@
 //! circle it grows with every round, until somebody does not ask for a minute and says so. That only degrades, so that the circle
 //! can become well again. It is no proof: after the minute the circle is found anew.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -34,7 +35,7 @@ pub struct Upstream {
     pub headers: Headers,
     /// A file of PEM certificates that are trusted instead of those of the system. Default: those of the system.
     #[serde(default)]
-    pub ca: Option<String>,
+    pub ca: Option<PathBuf>,
 }
 
 /// What the state of another service means for us.
@@ -105,7 +106,7 @@ impl Upstream {
         let mut fields = HeaderMap::new();
         fields.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         fields.extend(self.headers.to_map());
-        let client = Client::new(&self.url, Method::GET, fields, self.ca.as_deref());
+        let client = Client::new(&self.url, Method::GET, fields, self.ca.clone());
         Arc::new(Asks {
             via: client.shown(),
             client,

@@ -19,10 +19,10 @@ use seaworthy_health::probe::heartbeat::Beats;
 use seaworthy_health::{Component, Health, NoSuchCheck, Only, Operated, Report};
 use seaworthy_http::error::Error;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Admin, guard};
-use crate::config::health::{Check, Health as Settings};
+use crate::config::check::{Check, Pace};
 
 /// What the API needs to see and to make checks.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub struct Checks {
     /// The running checks.
     pub health: Health,
     /// The defaults for new ones.
-    pub settings: Arc<Settings>,
+    pub pace: Pace,
     /// What new ones have to know.
     pub around: Arc<Around>,
 }
@@ -117,26 +117,25 @@ async fn one(
 async fn put(
     State(admin): State<Admin>,
     Path(name): Path<String>,
-    Json(mut asked): Json<Value>,
+    Json(options): Json<Map<String, Value>>,
 ) -> Response {
-    asked["name"] = name.as_str().into();
-    let check: Check = match serde_json::from_value(asked.clone()) {
+    let check = match Check::read(&name, options) {
         Ok(check) => check,
-        Err(error) => return refuse(error.to_string()),
+        Err(problems) => {
+            let told = problems
+                .items()
+                .iter()
+                .map(|problem| told(&problem.path, &problem.message, problem.help.as_deref()));
+            return refuse(told.collect::<Vec<_>>().join(". "));
+        }
     };
-    if let Some(key) = unknown_key(&asked, &check) {
-        return refuse(format!("there is no option `{key}` for this kind of check"));
-    }
     let checks = &admin.checks;
-    if let Some(fault) = check.faults(&checks.around).first() {
-        return refuse(format!(
-            "{}: {}; {}",
-            fault.option, fault.message, fault.help
-        ));
+    if let Some(fault) = check.faults(checks.pace, &checks.around).first() {
+        return refuse(told(fault.option, &fault.message, Some(&fault.help)));
     }
     checks
         .health
-        .register(check.spec(&checks.settings, &checks.around));
+        .register(check.spec(checks.pace, &checks.around));
     audit(&name, "registered", None);
     let shown = checks.health.check_component(&name).await;
     match shown {
@@ -145,13 +144,10 @@ async fn put(
     }
 }
 
-/// Deserializing forgives keys that mean nothing; writing back what was understood shows them.
-fn unknown_key(asked: &Value, check: &Check) -> Option<String> {
-    let understood = serde_json::to_value(check).ok()?;
-    let is_alias = |key: &str| matches!(key, "addr" | "required");
-    let mut keys = asked.as_object()?.keys();
-    keys.find(|key| understood.get(key.as_str()).is_none() && !is_alias(key))
-        .cloned()
+/// What is wrong with a check, in one line.
+fn told(option: &str, message: &str, help: Option<&str>) -> String {
+    let help = help.map(|help| format!("; {help}")).unwrap_or_default();
+    format!("{option}: {message}{help}")
 }
 
 async fn remove(State(admin): State<Admin>, Path(name): Path<String>) -> Response {

@@ -12,7 +12,8 @@ use seaworthy_health::probe::address::scheme;
 use serde_json::{Value, json};
 
 use super::Config;
-use super::health::Check;
+use super::check::Check;
+use super::health::Health;
 
 /// What a check is called, and where its address may stand. Of several the first that is set counts.
 const USUAL: &[(&str, &[&str])] = &[
@@ -104,7 +105,11 @@ fn check(kind: &str, name: &str, variable: &str, around: &Around) -> Result<Valu
     let written = json!({"kind": kind, "name": name, "critical": false, "env": variable});
     let check: Check =
         serde_json::from_value(written.clone()).map_err(|error| error.to_string())?;
-    match check.faults(around).into_iter().next() {
+    match check
+        .faults(Health::default().pace(), around)
+        .into_iter()
+        .next()
+    {
         None => Ok(written),
         Some(fault) => Err(fault.message),
     }

@@ -1,17 +1,14 @@
 //! The section `health`: what is checked, how often, and what follows.
 
-use std::sync::Arc;
-
 use schemars::JsonSchema;
 use seaworthy_config::Findings;
-use seaworthy_core::health::{About, Status, Steadiness, Weight, Words};
 use seaworthy_core::quantity::Duration;
-use seaworthy_health::probe::address::{self, Astray};
-use seaworthy_health::probe::{self, Around, Fault, Probe};
-use seaworthy_health::{Case, Policy, Spec};
+use seaworthy_health::probe::Around;
+use seaworthy_health::{Case, Policy};
 use serde::{Deserialize, Serialize};
 
 use super::Config;
+use super::check::{Check, Pace};
 use super::live::Live;
 
 /// Health: the checks of what the service depends on.
@@ -55,6 +52,18 @@ impl Default for Health {
     }
 }
 
+impl Health {
+    /// How often checks run that say nothing about it.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        Pace {
+            interval: self.interval,
+            timeout: self.timeout,
+            recheck: self.recheck,
+        }
+    }
+}
+
 /// What readiness follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -64,255 +73,6 @@ pub enum GateBy {
     State,
     /// The word: only `unhealthy` closes the gate.
     Label,
-}
-
-/// One check: when it runs, what it means, and the options of its kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-#[schemars(extend("x-instead" = ["env", "url", "broker", "bootstrap", "brokers", "address", "addr"]))]
-pub enum Check {
-    /// Whether something accepts connections.
-    Tcp(Of<probe::tcp::Tcp>),
-    /// What a URL answers.
-    Http(Of<probe::http::Http>),
-    /// What a command ends with, or prints.
-    Exec(Of<probe::exec::Exec>),
-    /// What a gRPC server says by `grpc.health.v1`.
-    Grpc(Of<probe::grpc::Grpc>),
-    /// Whether Postgres answers a query, and has the tables that it should.
-    Postgres(Of<probe::postgres::Postgres>),
-    /// Whether MySQL or MariaDB answers a query.
-    Mysql(Of<probe::mysql::Mysql>),
-    /// Whether Redis answers.
-    Redis(Of<probe::redis::Redis>),
-    /// How many entries wait, in Redis or by a query.
-    Queue(Of<probe::queue::Queue>),
-    /// How many rows a query counts.
-    Rows(Of<probe::rows::Rows>),
-    /// Whether RabbitMQ opens the virtual host, and how long a queue is.
-    Rabbitmq(Of<probe::rabbitmq::RabbitMq>),
-    /// Whether Kafka knows of brokers and topics, and how far a group is behind.
-    Kafka(Of<probe::kafka::Kafka>),
-    /// How many Celery workers answer.
-    Celery(Of<probe::celery::Celery>),
-    /// Whether NATS answers pings.
-    Nats(Of<probe::nats::Nats>),
-    /// How much room is left.
-    Disk(Of<probe::disk::Disk>),
-    /// How much memory is left until the kernel kills.
-    Memory(Of<probe::memory::Memory>),
-    /// How many recent lines a file has.
-    Count(Of<probe::count::Count>),
-    /// Whether a worker has been heard of.
-    Heartbeat(Of<probe::heartbeat::Heartbeat>),
-    /// What another service says of its health.
-    Upstream(Of<probe::upstream::Upstream>),
-}
-
-/// What all checks have, and what this kind has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(inline)]
-pub struct Of<P> {
-    /// What all checks have.
-    #[serde(flatten)]
-    pub common: Common,
-    /// What this kind has.
-    #[serde(flatten)]
-    pub probe: P,
-}
-
-/// What all checks have.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Common {
-    /// The name under which it is shown.
-    #[serde(default)]
-    pub name: String,
-    /// The variable that holds its address, in place of `url` or whatever its kind calls that; `app.env` counts. While it is not
-    /// set, nothing is known of the component. Default: none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub env: Option<String>,
-    /// Whether the service is of no use without it: a failure turns readiness to 503. Default `true`.
-    #[serde(default = "yes", alias = "required")]
-    pub critical: bool,
-    /// Whether all replicas share it, so that a failure degrades instead of emptying the whole fleet. Default `false`.
-    #[serde(default)]
-    pub shared: bool,
-    /// How often it runs. Default: `health.interval`.
-    #[serde(default)]
-    pub interval: Option<Duration>,
-    /// How long it may take. Default: `health.timeout`.
-    #[serde(default)]
-    pub timeout: Option<Duration>,
-    /// A success that took longer is `degraded`. Default: never.
-    #[serde(default)]
-    pub degraded_after: Option<Duration>,
-    /// How long to wait before the first run. Default: not at all.
-    #[serde(default)]
-    pub initial_delay: Option<Duration>,
-    /// Successes in a row that it takes to be well again. Default `1`.
-    #[serde(default = "one")]
-    #[schemars(range(min = 1, max = 1000))]
-    pub rise: u32,
-    /// Failures in a row that it takes to be down. Default `2`.
-    #[serde(default = "two")]
-    #[schemars(range(min = 1, max = 1000))]
-    pub fall: u32,
-    /// The word for a failure; it changes nothing about readiness. Default: `unhealthy` when critical, else `degraded`.
-    #[serde(default)]
-    pub on_error: Option<Status>,
-    /// The word for no answer in time. Default: that for a failure.
-    #[serde(default)]
-    pub on_timeout: Option<Status>,
-}
-
-const fn yes() -> bool {
-    true
-}
-
-const fn one() -> u32 {
-    1
-}
-
-const fn two() -> u32 {
-    2
-}
-
-/// Does the same with whichever kind of check it is.
-macro_rules! each {
-    ($check:expr, $of:ident => $act:expr) => {
-        match $check {
-            Check::Tcp($of) => $act,
-            Check::Http($of) => $act,
-            Check::Exec($of) => $act,
-            Check::Grpc($of) => $act,
-            Check::Postgres($of) => $act,
-            Check::Mysql($of) => $act,
-            Check::Redis($of) => $act,
-            Check::Queue($of) => $act,
-            Check::Rows($of) => $act,
-            Check::Rabbitmq($of) => $act,
-            Check::Kafka($of) => $act,
-            Check::Celery($of) => $act,
-            Check::Nats($of) => $act,
-            Check::Disk($of) => $act,
-            Check::Memory($of) => $act,
-            Check::Count($of) => $act,
-            Check::Heartbeat($of) => $act,
-            Check::Upstream($of) => $act,
-        }
-    };
-}
-
-impl Check {
-    /// What all checks have.
-    #[must_use]
-    pub fn common(&self) -> &Common {
-        each!(self, of => &of.common)
-    }
-
-    /// The word for its kind.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        each!(self, of => kind(&of.probe))
-    }
-
-    /// What it looks at.
-    #[must_use]
-    pub fn about(&self) -> About {
-        each!(self, of => about(&of.probe))
-    }
-
-    /// What the types cannot say about its options.
-    #[must_use]
-    pub fn faults(&self, around: &Around) -> Vec<Fault> {
-        each!(self, of => of.faults(around))
-    }
-
-    /// The variable that it waits for.
-    #[must_use]
-    pub fn unset(&self, around: &Around) -> Option<String> {
-        match each!(self, of => of.placed(around).err()) {
-            Some(Astray::Unset(variable)) => Some(variable),
-            _ => None,
-        }
-    }
-
-    /// The check that it describes.
-    #[must_use]
-    pub fn spec(&self, health: &Health, around: &Around) -> Spec {
-        let common = self.common();
-        let weight = match (common.critical, common.shared) {
-            (true, false) => Weight::Critical,
-            (true, true) => Weight::Shared,
-            (false, _) => Weight::Optional,
-        };
-        let policy = Policy {
-            weight,
-            about: self.about(),
-            words: Words {
-                on_error: common.on_error,
-                on_timeout: common.on_timeout,
-            },
-            interval: common.interval.unwrap_or(health.interval).get(),
-            timeout: common.timeout.unwrap_or(health.timeout).get(),
-            recheck: health.recheck.get(),
-            steadiness: Steadiness {
-                rise: common.rise,
-                fall: common.fall,
-            },
-            initial_delay: common.initial_delay.map(Duration::get).unwrap_or_default(),
-            degraded_after: common.degraded_after.map(Duration::get),
-        };
-        Spec {
-            name: common.name.clone(),
-            check: each!(self, of => of.check(around)),
-            policy,
-        }
-    }
-}
-
-impl<P: Probe> Of<P> {
-    fn placed(&self, around: &Around) -> Result<P, Astray> {
-        address::placed(&self.probe, self.common.env.as_deref(), &around.variables)
-    }
-
-    fn faults(&self, around: &Around) -> Vec<Fault> {
-        let mut faults = Vec::new();
-        match self.placed(around) {
-            Ok(mut probe) => {
-                probe.faults(around, &mut faults);
-                let option = probe.address().map(|(option, _)| option);
-                if let Some(env) = &self.common.env {
-                    // What is wrong with the address is wrong with the variable.
-                    for fault in faults
-                        .iter_mut()
-                        .filter(|fault| Some(fault.option) == option)
-                    {
-                        fault.option = "env";
-                        fault.message = format!("{env}: {}", fault.message);
-                    }
-                }
-            }
-            Err(Astray::Wrong(fault)) => faults.push(fault),
-            Err(Astray::Unset(_)) => {}
-        }
-        faults
-    }
-
-    fn check(&self, around: &Around) -> Arc<dyn seaworthy_health::Check> {
-        match self.placed(around) {
-            Ok(probe) => probe.check(around),
-            Err(astray) => address::nowhere(P::KIND, &astray),
-        }
-    }
-}
-
-const fn kind<P: Probe>(_: &P) -> &'static str {
-    P::KIND
-}
-
-const fn about<P: Probe>(_: &P) -> About {
-    P::ABOUT
 }
 
 impl Config {
@@ -349,42 +109,18 @@ pub(super) fn validate(config: &Config, findings: &mut Findings) {
                 .help("give each its own name");
         }
         if let Some(variable) = check.unset(&around) {
+            let name = &common.name;
             findings
                 .warning(
                     at("env"),
-                    format!(
-                        "{variable} is not set: nothing will be known of `{}`",
-                        common.name
-                    ),
+                    format!("{variable} is not set: nothing will be known of `{name}`"),
                 )
                 .help("set the variable, for the app as well, or remove the check");
         }
-        for fault in check.faults(&around) {
+        for fault in check.faults(config.health.pace(), &around) {
             findings
                 .error(at(fault.option), fault.message)
                 .help(fault.help);
         }
-        validate_times(config, index, common, findings);
-    }
-}
-
-fn validate_times(config: &Config, index: usize, common: &Common, findings: &mut Findings) {
-    let interval = common.interval.unwrap_or(config.health.interval).get();
-    if interval < Policy::SHORTEST_INTERVAL {
-        findings
-            .error(
-                format!("health.checks[{index}].interval"),
-                "a check runs at most every 100ms",
-            )
-            .help("write `100ms` or more");
-    }
-    let timeout = common.timeout.unwrap_or(config.health.timeout).get();
-    if timeout.is_zero() {
-        findings
-            .error(
-                format!("health.checks[{index}].timeout"),
-                "no time at all is not enough",
-            )
-            .help("write a time such as `2s`");
     }
 }

@@ -13,7 +13,7 @@ use seaworthy_core::route::RouteTable;
 use serde::{Deserialize, Serialize};
 
 use super::Config;
-use super::health::Check;
+use super::check::Check;
 
 /// What the app is given when it is asked itself and nothing says how long.
 const USUAL: Duration = Duration::from_secs(60);

@@ -5,6 +5,7 @@
 //! the `validate` of the section; nothing here opens sockets or files other than the configuration's own.
 
 pub mod app;
+pub mod check;
 pub mod endpoints;
 mod found;
 pub mod health;

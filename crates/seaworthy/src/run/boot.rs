@@ -297,7 +297,7 @@ impl Parts {
                 roster: self.face.roster().clone(),
                 checks: Checks {
                     health: health.clone(),
-                    settings: Arc::new(self.config.health.clone()),
+                    pace: self.config.health.pace(),
                     around: Arc::new(self.config.around()),
                 },
             };

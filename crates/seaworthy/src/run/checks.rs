@@ -20,7 +20,7 @@ use crate::config::Config;
 pub(super) fn start(config: &Config, face: Face, registry: Arc<Registry>) -> Health {
     let health = Health::new(move |change| match change {
         Change::Report(report) => {
-            measure(report, &registry);
+            measure(&face.board().snapshot().report, report, &registry);
             face.report(report);
         }
         Change::Status { from, now } => tell_status(*from, now),
@@ -28,7 +28,7 @@ pub(super) fn start(config: &Config, face: Face, registry: Arc<Registry>) -> Hea
     });
     let around = config.around();
     for check in &config.health.checks {
-        health.register(check.spec(&config.health, &around));
+        health.register(check.spec(config.health.pace(), &around));
     }
     health
 }
@@ -46,8 +46,13 @@ pub(super) fn leave_children_to_them(reaper: &Reaper) {
     });
 }
 
-fn measure(report: &Report, registry: &Registry) {
-    for component in &report.components {
+/// Only what is new has to be written down.
+fn measure(before: &Report, now: &Report, registry: &Registry) {
+    for (at, component) in now.components.iter().enumerate() {
+        let was = before.components.get(at);
+        if was.is_some_and(|was| Arc::ptr_eq(was, component)) {
+            continue;
+        }
         let labels = [component.name.as_str()];
         let level = match component.status {
             Status::Healthy => 1.0,
@@ -59,7 +64,17 @@ fn measure(report: &Report, registry: &Registry) {
             let gauge = registry.gauge(&metric::COMPONENT_CHECK_SECONDS, &labels);
             gauge.set(took.as_secs_f64());
         }
+        if let Some(at) = last_heartbeat(component) {
+            registry.gauge(&metric::WORKER_HEARTBEAT, &labels).set(at);
+        }
     }
+}
+
+/// Seconds since 1970, when the component is a worker that has been heard of.
+fn last_heartbeat(component: &Component) -> Option<f64> {
+    let at = component.metadata.get("last_heartbeat")?.as_str()?;
+    let at: jiff::Timestamp = at.parse().ok()?;
+    Some(at.as_duration().as_secs_f64())
 }
 
 fn tell_expired(now: &Component) {

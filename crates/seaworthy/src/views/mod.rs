@@ -3,6 +3,7 @@
 mod merge;
 mod part;
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use seaworthy_core::catalogue;
+use seaworthy_health::probe::upstream::Depth;
 use seaworthy_health::{Ask, Board, View};
 use seaworthy_http::error::Error;
 use seaworthy_http::exchange::Exchange;
@@ -117,6 +119,11 @@ impl Views for Table {
         if entry.answers == Mode::Merge && self.merges {
             return None;
         }
+        if let Some(depth) = request.headers().get(Depth::FIELD)
+            && is_neighbour(request)
+        {
+            Depth::global().asked(depth.to_str().unwrap_or_default());
+        }
         let accept = merge::accept(request.headers());
         Some(self.show(entry.ask.query(request.uri().query()), accept))
     }
@@ -124,18 +131,29 @@ impl Views for Table {
 
 /// A peer on this machine that speaks for itself.
 fn is_local<B>(request: &Request<B>) -> bool {
-    let loopback = request
+    speaks_for_itself(request, IpAddr::is_loopback)
+}
+
+/// A peer in a network that only our own services are in, which speaks for itself. Whoever says how deep a question is can keep
+/// us from asking others, so that strangers are not believed.
+fn is_neighbour<B>(request: &Request<B>) -> bool {
+    speaks_for_itself(request, |ip| match ip {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local(),
+    })
+}
+
+fn speaks_for_itself<B>(request: &Request<B>, is_near: impl Fn(&IpAddr) -> bool) -> bool {
+    let near = request
         .extensions()
         .get::<Exchange>()
         .is_some_and(|exchange| {
-            exchange
-                .peer
-                .is_none_or(|peer| peer.ip().to_canonical().is_loopback())
+            let is_near = |peer: SocketAddr| is_near(&peer.ip().to_canonical());
+            exchange.peer.is_none_or(is_near)
         });
-    loopback
-        && !["x-forwarded-for", "forwarded", "x-real-ip"]
-            .iter()
-            .any(|name| request.headers().contains_key(*name))
+    near && !["x-forwarded-for", "forwarded", "x-real-ip"]
+        .iter()
+        .any(|name| request.headers().contains_key(*name))
 }
 
 fn respond(status: StatusCode, media_type: &'static str, body: Bytes) -> Response<Bytes> {

@@ -46,7 +46,7 @@ fn config(checks: &[String]) -> String {
 }
 
 fn tcp(name: &str, address: SocketAddr, more: &str) -> String {
-    format!("{{kind: tcp, name: {name}, address: \"{address}\"{more}}}")
+    format!("{{kind: tcp, name: {name}, addr: \"{address}\"{more}}}")
 }
 
 async fn ready(seaworthy: &Seaworthy) -> Result<u16> {
@@ -222,7 +222,10 @@ async fn a_check_can_be_added_while_it_runs() -> Result<()> {
     let mut gone = Dependency::start().await?;
     let front = Front::start().await?;
     let seaworthy = &front.seaworthy;
-    let body = format!(r#"{{"kind": "tcp", "addr": "{}"}}"#, gone.address);
+    let body = format!(
+        r#"{{"kind": "tcp", "addr": "{}", "required": true}}"#,
+        gone.address
+    );
     let added = seaworthy.steer_with("PUT", "/-/checks/x", &body).await?;
     assert_eq!(
         (added.status, &added.json()?["status"]),
@@ -238,14 +241,22 @@ async fn a_check_can_be_added_while_it_runs() -> Result<()> {
     .await?;
     assert_eq!(ready(seaworthy).await?, 503);
     for (body, reason) in [
-        (r#"{"kind": "tcp"}"#, "address"),
-        (r#"{"kind": "tpc", "address": "a:1"}"#, "tpc"),
+        (r#"{"kind": "tcp"}"#, "addr"),
+        (r#"{"kind": "tpc", "addr": "a:1"}"#, "tpc"),
         (
-            r#"{"kind": "tcp", "address": "a:1", "intreval": "1s"}"#,
+            r#"{"kind": "tcp", "addr": "a:1", "intreval": "1s"}"#,
             "intreval",
         ),
         (
-            r#"{"kind": "tcp", "address": "169.254.169.254:80"}"#,
+            r#"{"kind": "tcp", "address": "a:1"}"#,
+            "did you mean `addr`?",
+        ),
+        (
+            r#"{"kind": "tcp", "addr": "a:1", "interval": "1ms"}"#,
+            "at most every 100ms",
+        ),
+        (
+            r#"{"kind": "tcp", "addr": "169.254.169.254:80"}"#,
             "link-local",
         ),
     ] {
@@ -420,5 +431,56 @@ async fn probes_do_not_look_for_themselves() -> Result<()> {
     }
     let more = tokio::time::timeout(Duration::from_millis(1), listener.accept()).await;
     assert!(more.is_err(), "a probe made a connection");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_that_pushes_its_heartbeat_is_a_gauge_and_a_check() -> Result<()> {
+    let front = started(&config(&[
+        "{kind: heartbeat, name: mailer, worker: mailer, stale_after: 60s}".to_owned(),
+    ]))
+    .await?;
+    let seaworthy = &front.seaworthy;
+    let pushed = seaworthy.steer("/-/heartbeat/mailer").await?;
+    assert_eq!(pushed.status, 204);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    wait_ready(seaworthy, 200).await?;
+    let name = "worker_last_heartbeat_timestamp{worker=\"mailer\"}";
+    let at = until("the gauge", PATIENCE, || async {
+        seaworthy.metric(name).await.ok()
+    })
+    .await?;
+    assert!((at - now.as_secs_f64()).abs() < 60.0, "{at} {now:?}");
+    Ok(())
+}
+
+/// Each asks the other whether it is ready. Questions that go round in a circle end.
+#[tokio::test]
+async fn two_services_that_watch_each_other_do_not_ask_for_ever() -> Result<()> {
+    let port = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
+    let watching = |other: SocketAddr| {
+        config(&[format!(
+            "{{kind: upstream, name: other, url: \"http://{other}/health/ready\", critical: false}}"
+        )])
+    };
+    let first = started(&watching(port)).await?;
+    let mock = seaworthy_testkit::server::App::Mock.start().await?;
+    let builder = Seaworthy::build()
+        .config(&watching(first.seaworthy.public()))
+        .listen(port);
+    let second = builder.connect(mock.address).ready().await?;
+    wait_ready(&first.seaworthy, 200).await?;
+    until("somebody who does not ask", PATIENCE, || async {
+        for seaworthy in [&first.seaworthy, &second] {
+            let other = check(seaworthy, "other").await.ok()?;
+            if other["message"].as_str()?.contains("in a circle") {
+                return Some(());
+            }
+        }
+        None
+    })
+    .await?;
+    assert_eq!(ready(&first.seaworthy).await?, 200);
+    assert_eq!(ready(&second).await?, 200);
     Ok(())
 }

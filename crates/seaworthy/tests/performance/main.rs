@@ -7,4 +7,5 @@
 mod concurrency;
 mod cost;
 mod memory;
+mod probes;
 mod start;

@@ -1,11 +1,13 @@
 //! The beginning of a connection: who we are, and which virtual host is meant.
 
+use bytes::Buf as _;
 use seaworthy_core::dsn::Dsn;
 use tokio::io::AsyncWriteExt as _;
 
-use super::super::socket::{self, Trouble};
-use super::wire::{Reader, Writer};
+use super::wire::{self, Writer};
 use super::{CHANNEL, Connection, MOST, Method};
+use crate::probe;
+use crate::probe::trouble::Trouble;
 
 impl Connection {
     /// Logs in and opens the virtual host.
@@ -20,8 +22,8 @@ impl Connection {
         };
         self.method(0, start_ok(&user, &password)).await?;
         let tune = self.expect((10, 30)).await?;
-        let mut tune = tune.arguments();
-        let (_, frame) = (tune.short()?, tune.long()?);
+        let mut tune = tune.arguments.as_slice();
+        let (_, frame) = (tune.try_get_u16()?, tune.try_get_u32()?);
         let frame = if frame == 0 { MOST } else { frame.min(MOST) };
         let tune_ok = Writer::method(10, 31).short(CHANNEL).long(frame).short(0);
         self.method(0, tune_ok).await?;
@@ -35,20 +37,15 @@ impl Connection {
 }
 
 fn version(start: &Method) -> Result<Option<String>, Trouble> {
-    let mut arguments = start.arguments();
-    arguments.take(2)?;
-    let properties = Reader(arguments.bytes()?);
-    let mechanisms = arguments.bytes()?;
-    if !mechanisms
-        .split(|byte| *byte == b' ')
-        .any(|word| word == b"PLAIN")
-    {
-        return Err(Trouble::Says(
-            "it does not offer to log in with a password".to_owned(),
-        ));
+    let mut arguments = start.arguments.as_slice();
+    let _protocol = arguments.try_get_u16()?;
+    let properties = wire::bytes(&mut arguments)?;
+    let mut mechanisms = wire::bytes(&mut arguments)?.split(|byte| *byte == b' ');
+    if !mechanisms.any(|word| word == b"PLAIN") {
+        return Err(Trouble::says("it does not offer to log in with a password"));
     }
-    let version = properties.text_field("version")?;
-    Ok(version.and_then(|version| socket::version(&version)))
+    let version = wire::text_field(properties, "version")?;
+    Ok(version.and_then(|version| probe::version(&version).map(str::to_owned)))
 }
 
 fn start_ok(user: &str, password: &str) -> Writer {
@@ -67,7 +64,7 @@ fn start_ok(user: &str, password: &str) -> Writer {
 
 /// What the server means when it closes the connection.
 pub(super) fn refusal(code: u16) -> Trouble {
-    Trouble::Says(match code {
+    Trouble::says(match code {
         403 => "it refuses the user or the password (403)".to_owned(),
         530 => "there is no such virtual host, or the user may not use it (530)".to_owned(),
         320 => "it is shutting down (320)".to_owned(),

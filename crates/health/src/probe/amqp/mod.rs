@@ -10,16 +10,18 @@
 mod login;
 pub(crate) mod wire;
 
+use std::path::PathBuf;
+
+use bytes::Buf as _;
 use seaworthy_core::dsn::Dsn;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::time::Instant;
 
-use super::socket::{self, Security, Socket, Trouble};
+use super::kept::Place;
+use super::stream::{Socket, Target, read_bytes};
+use super::trouble::Trouble;
 use login::refusal;
-use wire::{Reader, Writer};
-
-/// What is spoken, for messages.
-pub(crate) const TONGUE: &str = "AMQP 0-9-1";
+use wire::Writer;
 
 const MOST: u32 = 128 * 1024;
 const METHOD: u8 = 1;
@@ -49,14 +51,7 @@ pub(crate) struct Connection {
 pub(crate) struct Method {
     /// Its class and its number.
     pub(crate) id: (u16, u16),
-    arguments: Vec<u8>,
-}
-
-impl Method {
-    /// Its arguments.
-    pub(crate) fn arguments(&self) -> Reader<'_> {
-        Reader(&self.arguments)
-    }
+    pub(crate) arguments: Vec<u8>,
 }
 
 /// A message that came in.
@@ -79,20 +74,39 @@ pub(crate) enum Reply {
     Closed(u16),
 }
 
-impl Connection {
+/// Where AMQP is spoken.
+pub(crate) struct Server {
+    url: Dsn,
+    target: Target,
+}
+
+impl Server {
+    pub(crate) fn new(url: &Dsn, ca: Option<PathBuf>) -> Self {
+        let tls = url.scheme() == "amqps";
+        Self {
+            url: url.clone(),
+            target: Target::new(url, if tls { 5671 } else { 5672 }, tls, ca),
+        }
+    }
+}
+
+impl Place for Server {
+    type Session = Connection;
+
+    const TONGUE: &'static str = "AMQP 0-9-1";
+
     /// Connects, logs in and opens the virtual host.
-    pub(crate) async fn open(url: &Dsn, security: &Security) -> Result<Self, Trouble> {
-        let tls = matches!(security, Security::Tls(_));
-        let port = url.port_or(if tls { 5671 } else { 5672 });
-        let socket = socket::connect(&url.host(), port, security).await?;
-        let mut connection = Self {
-            socket,
+    async fn open(&self) -> Result<Connection, Trouble> {
+        let mut connection = Connection {
+            socket: BufReader::new(self.target.connect().await?),
             version: None,
         };
-        connection.log_in(url).await?;
+        connection.log_in(&self.url).await?;
         Ok(connection)
     }
+}
 
+impl Connection {
     /// Opens the channel.
     pub(crate) async fn open_channel(&mut self) -> Result<(), Trouble> {
         let open = Writer::method(20, 10).text("");
@@ -106,13 +120,13 @@ impl Connection {
         self.method(CHANNEL, close).await?;
         for _ in 0..MOST_LATE {
             let (kind, payload) = self.any_frame().await?;
-            let mut reader = Reader(&payload);
             if kind != METHOD {
                 continue;
             }
-            match (reader.short()?, reader.short()?) {
+            let mut payload = payload.as_slice();
+            match (payload.try_get_u16()?, payload.try_get_u16()?) {
                 (20, 41) => return Ok(()),
-                (10, 50) => return Err(refusal(reader.short()?)),
+                (10, 50) => return Err(refusal(payload.try_get_u16()?)),
                 _ => {}
             }
         }
@@ -183,20 +197,20 @@ impl Connection {
 
     async fn content(&mut self) -> Result<Delivery, Trouble> {
         let header = self.next_frame(HEADER).await?;
-        let mut header = Reader(&header);
-        header.take(4)?;
-        let size = usize::try_from(header.long_long()?).map_err(|_| Trouble::Foreign)?;
+        let mut header = header.as_slice();
+        let _class_and_weight = header.try_get_u32()?;
+        let size = usize::try_from(header.try_get_u64()?).map_err(|_| Trouble::Foreign)?;
         if size > 2 * MOST as usize {
             return Err(Trouble::Foreign);
         }
-        let flags = header.short()?;
-        let is_json = flags & 1 << 15 != 0 && header.text()? == "application/json";
+        let flags = header.try_get_u16()?;
+        let is_json = flags & 1 << 15 != 0 && wire::text(&mut header)? == "application/json";
         if flags & 1 << 14 != 0 {
-            header.text()?;
+            wire::text(&mut header)?;
         }
         let mut ticket = None;
         if flags & 1 << 13 != 0 {
-            ticket = Reader(header.bytes()?).text_field("ticket")?;
+            ticket = wire::text_field(wire::bytes(&mut header)?, "ticket")?;
         }
         let mut body = Vec::new();
         while body.len() < size {
@@ -211,7 +225,7 @@ impl Connection {
 
     /// Confirms that the server closed the channel. Returns its code.
     async fn closed(&mut self, close: &Method) -> Result<u16, Trouble> {
-        let code = close.arguments().short()?;
+        let code = close.arguments.as_slice().try_get_u16()?;
         self.method(CHANNEL, Writer::method(20, 41)).await?;
         Ok(code)
     }
@@ -228,11 +242,11 @@ impl Connection {
     async fn next_method(&mut self) -> Result<Method, Trouble> {
         for _ in 0..MOST_IGNORED {
             let payload = self.next_frame(METHOD).await?;
-            let mut reader = Reader(&payload);
-            let id = (reader.short()?, reader.short()?);
-            let arguments = reader.0.to_vec();
+            let mut arguments = payload.as_slice();
+            let id = (arguments.try_get_u16()?, arguments.try_get_u16()?);
+            let arguments = arguments.to_vec();
             match id {
-                (10, 50) => return Err(refusal(Reader(&arguments).short()?)),
+                (10, 50) => return Err(refusal(arguments.as_slice().try_get_u16()?)),
                 // The server is short of memory or disk (blocked, unblocked): no answer to anything.
                 (10, 60 | 61) => {}
                 _ => return Ok(Method { id, arguments }),
@@ -263,7 +277,7 @@ impl Connection {
         if length > MOST {
             return Err(Trouble::Foreign);
         }
-        let payload = socket::read_bytes(&mut self.socket, length as usize).await?;
+        let payload = read_bytes(&mut self.socket, length as usize).await?;
         if self.socket.read_u8().await? != END {
             return Err(Trouble::Foreign);
         }

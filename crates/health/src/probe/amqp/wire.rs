@@ -1,6 +1,9 @@
 //! How AMQP 0-9-1 writes its values: numbers in network order, short texts, long texts, tables.
 
-use super::super::socket::Trouble;
+use bytes::Buf as _;
+
+use crate::probe::trouble::Trouble;
+use crate::probe::wire::{take, take_text};
 
 /// Writes values.
 #[derive(Debug, Default)]
@@ -69,82 +72,39 @@ pub(crate) fn fits(text: &str) -> bool {
     text.len() <= usize::from(u8::MAX)
 }
 
-/// Reads values. What does not fit is [`Trouble::Foreign`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
+/// Reads a short text.
+pub(crate) fn text<'a>(from: &mut &'a [u8]) -> Result<&'a str, Trouble> {
+    let length = from.try_get_u8()?;
+    take_text(from, length.into())
+}
 
-impl<'a> Reader<'a> {
-    pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8], Trouble> {
-        let (taken, rest) = self.0.split_at_checked(length).ok_or(Trouble::Foreign)?;
-        self.0 = rest;
-        Ok(taken)
-    }
+/// Reads a long text or a table.
+pub(crate) fn bytes<'a>(from: &mut &'a [u8]) -> Result<&'a [u8], Trouble> {
+    let length = from.try_get_u32()?;
+    take(from, length as usize)
+}
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Trouble> {
-        let taken = self.take(N)?;
-        taken.try_into().map_err(|_| Trouble::Foreign)
-    }
-
-    pub(crate) fn octet(&mut self) -> Result<u8, Trouble> {
-        Ok(u8::from_be_bytes(self.array()?))
-    }
-
-    pub(crate) fn short(&mut self) -> Result<u16, Trouble> {
-        Ok(u16::from_be_bytes(self.array()?))
-    }
-
-    pub(crate) fn long(&mut self) -> Result<u32, Trouble> {
-        Ok(u32::from_be_bytes(self.array()?))
-    }
-
-    pub(crate) fn long_long(&mut self) -> Result<u64, Trouble> {
-        Ok(u64::from_be_bytes(self.array()?))
-    }
-
-    /// A short text.
-    pub(crate) fn text(&mut self) -> Result<&'a str, Trouble> {
-        let length = self.octet()?;
-        std::str::from_utf8(self.take(usize::from(length))?).map_err(|_| Trouble::Foreign)
-    }
-
-    /// A long text or a table.
-    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Trouble> {
-        let length = usize::try_from(self.long()?).map_err(|_| Trouble::Foreign)?;
-        self.take(length)
-    }
-
-    fn skip(&mut self, length: usize) -> Result<(), Trouble> {
-        self.take(length).map(|_| ())
-    }
-
-    fn skip_bytes(&mut self) -> Result<(), Trouble> {
-        self.bytes().map(|_| ())
-    }
-
-    /// The text `name` in the table that this is.
-    pub(crate) fn text_field(mut self, name: &str) -> Result<Option<String>, Trouble> {
-        while !self.0.is_empty() {
-            let found = self.text()?;
-            let kind = self.octet()?;
-            match kind {
-                b'S' => {
-                    let text = self.bytes()?;
-                    if found == name {
-                        return Ok(std::str::from_utf8(text).ok().map(str::to_owned));
-                    }
-                }
-                b'x' | b'A' | b'F' => self.skip_bytes()?,
-                b'V' => {}
-                b't' | b'b' | b'B' => self.skip(1)?,
-                b's' | b'u' | b'U' => self.skip(2)?,
-                b'I' | b'i' | b'f' => self.skip(4)?,
-                b'D' => self.skip(5)?,
-                b'L' | b'l' | b'd' | b'T' => self.skip(8)?,
-                _ => return Err(Trouble::Foreign),
+/// Reads the text `name` in a table.
+pub(crate) fn text_field(mut table: &[u8], name: &str) -> Result<Option<String>, Trouble> {
+    while !table.is_empty() {
+        let found = text(&mut table)?;
+        let size = match table.try_get_u8()? {
+            b'S' if found == name => {
+                let text = bytes(&mut table)?;
+                return Ok(std::str::from_utf8(text).ok().map(str::to_owned));
             }
-        }
-        Ok(None)
+            b'S' | b'x' | b'A' | b'F' => table.try_get_u32()? as usize,
+            b'V' => 0,
+            b't' | b'b' | b'B' => 1,
+            b's' | b'u' | b'U' => 2,
+            b'I' | b'i' | b'f' => 4,
+            b'D' => 5,
+            b'L' | b'l' | b'd' | b'T' => 8,
+            _ => return Err(Trouble::Foreign),
+        };
+        take(&mut table, size)?;
     }
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -165,9 +125,9 @@ mod tests {
             .octet(b'l')
             .long_long(7)
             .text_field("version", "3.10.8");
-        let found = Reader(&table.0).text_field("version").unwrap();
+        let found = text_field(&table.0, "version").unwrap();
         assert_eq!(found.as_deref(), Some("3.10.8"));
-        assert_eq!(Reader(&table.0).text_field("none").unwrap(), None);
+        assert_eq!(text_field(&table.0, "none").unwrap(), None);
     }
 
     #[test]
@@ -178,8 +138,7 @@ mod tests {
             .0;
         for end in 0..table.len() {
             assert_ne!(
-                Reader(&table[..end])
-                    .text_field("version")
+                text_field(&table[..end], "version")
                     .ok()
                     .flatten()
                     .as_deref(),

@@ -22,8 +22,8 @@ mod redis;
 mod resp;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use schemars::JsonSchema;
 use seaworthy_core::dsn::Dsn;
@@ -31,10 +31,9 @@ use seaworthy_core::quantity::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::socket::{Kept, Security, Trouble};
-use super::{Address, Around, Fault, Probe};
-use crate::{Check, Outcome, Running};
-use control::{Answers, Question};
+use super::{Address, Around, Fault, Probe, kept};
+use crate::{Check, Outcome};
+use control::Answers;
 
 /// Every run of this number waits to its end.
 const THOROUGH: usize = 10;
@@ -46,7 +45,7 @@ const LONGEST: std::time::Duration = std::time::Duration::from_secs(60);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Celery {
     /// The app's broker, as in `CELERY_BROKER_URL`: `redis`, `rediss`, `amqp` or `amqps`.
-    #[serde(default, alias = "url", skip_serializing_if = "Dsn::is_nowhere")]
+    #[serde(default, skip_serializing_if = "Dsn::is_nowhere")]
     pub broker: Dsn,
     /// So many workers must answer.
     #[serde(default = "min_workers")]
@@ -127,28 +126,27 @@ impl Probe for Celery {
     }
 
     fn check(&self, _: &Around) -> Arc<dyn Check> {
-        let tls = matches!(self.broker.scheme(), "rediss" | "amqps");
-        Arc::new(Pings {
+        let ping = Ping {
             options: self.clone(),
-            security: Security::new(tls, self.ca.as_deref()),
-            redis: Kept::default(),
-            unclean: Kept::default(),
-            amqp: Kept::default(),
+            unclean: Mutex::default(),
             runs: AtomicUsize::new(0),
             last: AtomicUsize::new(0),
             heard: AtomicUsize::new(0),
-        })
+        };
+        let (broker, ca) = (&self.broker, self.ca.clone());
+        if self.speaks_redis() {
+            kept::check(Self::KIND, resp::Server::new(broker, ca), ping)
+        } else {
+            kept::check(Self::KIND, super::amqp::Server::new(broker, ca), ping)
+        }
     }
 }
 
-/// The check.
-struct Pings {
+/// The question to all workers, over whichever broker.
+struct Ping {
     options: Celery,
-    security: Security,
-    redis: Kept<resp::Line>,
     /// The addresses for replies of the last run, and of runs that were cut short before it.
-    unclean: Kept<Vec<String>>,
-    amqp: Kept<super::amqp::Connection>,
+    unclean: Mutex<Vec<String>>,
     runs: AtomicUsize,
     /// How many answered the last time.
     last: AtomicUsize,
@@ -164,32 +162,11 @@ struct Enough {
     count: usize,
 }
 
-impl Check for Pings {
-    fn kind(&self) -> &'static str {
-        Celery::KIND
+impl Ping {
+    fn unclean(&self) -> MutexGuard<'_, Vec<String>> {
+        self.unclean.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run(&self) -> Running<'_> {
-        Box::pin(async {
-            let redis = self.options.speaks_redis();
-            let answers = if redis {
-                self.over_redis().await
-            } else {
-                self.over_amqp().await
-            };
-            match answers {
-                Ok(answers) => self.judge(&answers),
-                Err(trouble) => trouble.outcome(if redis {
-                    resp::TONGUE
-                } else {
-                    super::amqp::TONGUE
-                }),
-            }
-        })
-    }
-}
-
-impl Pings {
     fn enough(&self) -> Enough {
         let thorough = self
             .runs
@@ -221,37 +198,5 @@ impl Pings {
         };
         let names: Vec<String> = answers.names.iter().cloned().collect();
         outcome.with("workers", count).with("names", names)
-    }
-
-    async fn over_amqp(&self) -> Result<Answers, Trouble> {
-        let question = Question::new(&self.options.control_exchange);
-        if let Some(mut connection) = self.amqp.take() {
-            match amqp::ask(&mut connection, &question, self.enough()).await {
-                // It ended while nobody looked, which says nothing about now.
-                Err(Trouble::Io(_)) => {}
-                asked => {
-                    let answers = asked?;
-                    self.amqp.put(connection);
-                    return Ok(answers);
-                }
-            }
-        }
-        let mut connection =
-            super::amqp::Connection::open(&self.options.broker, &self.security).await?;
-        let answers = amqp::ask(&mut connection, &question, self.enough()).await?;
-        self.amqp.put(connection);
-        Ok(answers)
-    }
-
-    async fn over_redis(&self) -> Result<Answers, Trouble> {
-        if let Some(line) = self.redis.take() {
-            match self.ask_redis(line).await {
-                // It ended while nobody looked, which says nothing about now.
-                Err(Trouble::Io(_)) => {}
-                asked => return asked,
-            }
-        }
-        let line = resp::Line::open(&self.options.broker, &self.security).await?;
-        self.ask_redis(line).await
     }
 }

@@ -12,8 +12,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::control::{Answers, Question};
-use super::resp::{Answer, Line, command};
-use super::{Enough, Pings, Trouble};
+use super::resp::{Answer, Line, Server, command};
+use super::{Enough, Ping};
+use crate::Outcome;
+use crate::probe::kept;
+use crate::probe::trouble::Trouble;
 
 /// Waits between two looks at the list: the first, and the longest.
 const LOOK: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(50));
@@ -22,30 +25,30 @@ const LOOK: (Duration, Duration) = (Duration::from_millis(2), Duration::from_mil
 const MOST_UNCLEAN: usize = 8;
 
 /// What a run has made and must take away.
-struct Visit {
-    line: Option<Line>,
+struct Visit<'a> {
+    line: &'a mut Line,
+    /// The commands that do it, until it is done.
     away: Vec<u8>,
 }
 
-impl Drop for Visit {
+impl Drop for Visit<'_> {
     fn drop(&mut self) {
-        if let Some(line) = self.line.take() {
-            line.leave(&self.away);
+        if !self.away.is_empty() {
+            self.line.leave(&self.away);
         }
     }
 }
 
-impl Pings {
-    pub(super) async fn ask_redis(&self, line: Line) -> Result<Answers, Trouble> {
+impl kept::Question<Server> for Ping {
+    async fn ask(&self, line: &mut Line) -> Result<Outcome, Trouble> {
         let question = Question::new(&self.options.control_exchange);
         let keys = Keys::new(&self.options.global_keyprefix, &question);
         let mut ask = Vec::new();
-        let mut unclean = self.unclean.take().unwrap_or_default();
+        let mut unclean = std::mem::take(&mut *self.unclean());
         for asker in &unclean {
             keys.forget(&mut ask, asker);
         }
         let answers_before = 2 * unclean.len() + 1;
-        let list = keys.list(&question.asker);
         command(
             &mut ask,
             &["SADD", &keys.bindings, &keys.binding(&question.asker)],
@@ -61,33 +64,26 @@ impl Pings {
         unclean.push(question.asker.clone());
         // Only runs that never reach Redis add to it, and those made nothing there.
         unclean.drain(..unclean.len().saturating_sub(MOST_UNCLEAN));
-        self.unclean.put(unclean);
+        *self.unclean() = unclean;
         let mut enough = self.enough();
-        let mut visit = Visit {
-            line: Some(line),
-            away,
-        };
-        let Some(line) = visit.line.as_mut() else {
-            return Err(Trouble::Foreign);
-        };
-        line.send(&ask).await?;
+        let mut visit = Visit { line, away };
+        visit.line.send(&ask).await?;
         for _ in 0..answers_before {
-            line.answer().await?;
+            visit.line.answer().await?;
         }
-        let Answer::Number(heard_by) = line.answer().await? else {
+        let Answer::Number(heard_by) = visit.line.answer().await? else {
             return Err(Trouble::Foreign);
         };
         let heard_by = usize::try_from(heard_by).unwrap_or(0);
         if self.heard.swap(heard_by, Ordering::Relaxed) != heard_by {
             enough.count = usize::MAX;
         }
-        wait(line, &list, enough, heard_by).await?;
-        let answers = collect(line, &keys, &question).await?;
-        if let Some(line) = visit.line.take() {
-            self.redis.put(line);
-        }
-        self.unclean.put(vec![question.asker]);
-        Ok(answers)
+        let list = keys.list(&question.asker);
+        wait(visit.line, &list, enough, heard_by).await?;
+        let answers = collect(visit.line, &keys, &question).await?;
+        visit.away.clear();
+        *self.unclean() = vec![question.asker];
+        Ok(self.judge(&answers))
     }
 }
 

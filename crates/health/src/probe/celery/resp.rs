@@ -2,13 +2,14 @@
 //!
 //! Our own, because a run that is cut short must still take away what it made: see [`leave`](Line::leave).
 
+use std::path::PathBuf;
+
 use seaworthy_core::dsn::Dsn;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncWriteExt as _, BufReader};
 
-use super::super::socket::{self, Security, Socket, Trouble};
-
-/// What is spoken, for messages.
-pub(super) const TONGUE: &str = "Redis";
+use super::super::kept::Place;
+use super::super::stream::{self, Socket, Target, read_bytes, read_line};
+use super::super::trouble::Trouble;
 
 /// No line of an answer is longer.
 const LONGEST_LINE: u64 = 1024;
@@ -39,14 +40,34 @@ pub(super) fn command(out: &mut Vec<u8>, words: &[&str]) {
     }
 }
 
-impl Line {
+/// Where Redis is spoken.
+pub(super) struct Server {
+    url: Dsn,
+    target: Target,
+}
+
+impl Server {
+    pub(super) fn new(url: &Dsn, ca: Option<PathBuf>) -> Self {
+        let tls = url.scheme() == "rediss";
+        Self {
+            url: url.clone(),
+            target: Target::new(url, 6379, tls, ca),
+        }
+    }
+}
+
+impl Place for Server {
+    type Session = Line;
+
+    const TONGUE: &'static str = "Redis";
+
     /// Connects, logs in and chooses the database.
-    pub(super) async fn open(url: &Dsn, security: &Security) -> Result<Self, Trouble> {
-        let socket = socket::connect(&url.host(), url.port_or(6379), security).await?;
-        let database = url.name().parse().unwrap_or(0);
-        let mut line = Self { socket, database };
-        if let Some(password) = url.password() {
-            let user = url.user();
+    async fn open(&self) -> Result<Line, Trouble> {
+        let socket = BufReader::new(self.target.connect().await?);
+        let database = self.url.name().parse().unwrap_or(0);
+        let mut line = Line { socket, database };
+        if let Some(password) = self.url.password() {
+            let user = self.url.user();
             let words = match &user {
                 Some(user) => vec!["AUTH", user, &password],
                 None => vec!["AUTH", &password],
@@ -56,7 +77,9 @@ impl Line {
         line.ask(&["SELECT", &database.to_string()]).await?;
         Ok(line)
     }
+}
 
+impl Line {
     /// Sends a command and waits for its answer.
     pub(super) async fn ask(&mut self, words: &[&str]) -> Result<Answer, Trouble> {
         let mut request = Vec::new();
@@ -76,18 +99,18 @@ impl Line {
     pub(super) async fn answer(&mut self) -> Result<Answer, Trouble> {
         let (kind, rest) = self.line().await?;
         match kind {
-            b'+' => Ok(Answer::Text(rest.into_bytes())),
-            b'-' => Err(refusal(&rest)),
-            b':' => rest
+            '+' => Ok(Answer::Text(rest.into_bytes())),
+            '-' => Err(refusal(&rest)),
+            ':' => rest
                 .parse()
                 .map(Answer::Number)
                 .map_err(|_| Trouble::Foreign),
-            b'$' => Ok(Answer::Text(self.text(&rest, LONGEST).await?)),
-            b'*' => {
+            '$' => Ok(Answer::Text(self.text(&rest, LONGEST).await?)),
+            '*' => {
                 let count: usize = rest.parse().map_err(|_| Trouble::Foreign)?;
                 let (mut list, mut room) = (Vec::new(), LONGEST);
                 for _ in 0..count {
-                    let (b'$', length) = self.line().await? else {
+                    let ('$', length) = self.line().await? else {
                         return Err(Trouble::Foreign);
                     };
                     let text = self.text(&length, room).await?;
@@ -106,7 +129,7 @@ impl Line {
         if length > room {
             return Err(Trouble::Foreign);
         }
-        let mut text = socket::read_bytes(&mut self.socket, length + 2).await?;
+        let mut text = read_bytes(&mut self.socket, length + 2).await?;
         if !text.ends_with(b"\r\n") {
             return Err(Trouble::Foreign);
         }
@@ -114,22 +137,17 @@ impl Line {
         Ok(text)
     }
 
-    async fn line(&mut self) -> Result<(u8, String), Trouble> {
-        let mut line = Vec::new();
-        let mut limited = (&mut self.socket).take(LONGEST_LINE);
-        if limited.read_until(b'\n', &mut line).await? == 0 {
-            return Err(Trouble::Io(std::io::ErrorKind::UnexpectedEof.into()));
-        }
-        let Some((kind, rest)) = line.strip_suffix(b"\r\n").and_then(<[u8]>::split_first) else {
-            return Err(Trouble::Foreign);
-        };
-        let rest = std::str::from_utf8(rest).map_err(|_| Trouble::Foreign)?;
-        Ok((*kind, rest.to_owned()))
+    /// A line without its first letter, which says what it is.
+    async fn line(&mut self) -> Result<(char, String), Trouble> {
+        let line = read_line(&mut self.socket, LONGEST_LINE).await?;
+        let mut rest = line.chars();
+        let kind = rest.next().ok_or(Trouble::Foreign)?;
+        Ok((kind, rest.as_str().to_owned()))
     }
 
     /// Sends last commands without waiting for anybody, and closes.
-    pub(super) fn leave(self, commands: &[u8]) {
-        socket::leave(self.socket, commands);
+    pub(super) fn leave(&mut self, commands: &[u8]) {
+        stream::leave(&mut self.socket, commands);
     }
 }
 
@@ -138,7 +156,7 @@ fn refusal(error: &str) -> Trouble {
     let code = error.split(' ').next().unwrap_or_default();
     let is_code =
         (1..=20).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_uppercase());
-    Trouble::Says(match code {
+    Trouble::says(match code {
         "WRONGPASS" => "it refuses the user or the password (WRONGPASS)".to_owned(),
         "NOAUTH" => "it wants a password (NOAUTH)".to_owned(),
         "NOPERM" => "the user may not do what a ping needs (NOPERM)".to_owned(),

@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use seaworthy_core::quantity::Duration;
 use serde::{Deserialize, Serialize};
 
+use super::limits::Floor;
 use super::{Around, Fault, Probe};
 use crate::{Check, Outcome};
 use tail::Tail;
@@ -26,31 +27,17 @@ pub struct Count {
     /// How far back a line counts. Default `5m`.
     #[serde(default = "five_minutes")]
     pub window: Duration,
-    /// Degraded when fewer lines count. Default `1`.
-    #[serde(default = "one")]
-    pub warn_below: u64,
-    /// Unhealthy when fewer lines count. Default: never.
-    #[serde(default)]
-    pub fail_below: u64,
+    /// How few lines are too few.
+    #[serde(flatten)]
+    pub floor: Floor,
     /// The field of a JSON line that holds its time: RFC 3339, or seconds or milliseconds since 1970. Default: the first that is there of
     /// `timestamp`, `time`, `ts`, `@timestamp` and `created_at`.
     #[serde(default)]
     pub field: Option<String>,
-    /// The name of the count in the metadata. Default `recent_log_count`.
-    #[serde(default = "recent", rename = "as")]
-    pub key: String,
 }
 
 const fn five_minutes() -> Duration {
     Duration::from_secs(300)
-}
-
-const fn one() -> u64 {
-    1
-}
-
-fn recent() -> String {
-    "recent_log_count".to_owned()
 }
 
 impl Count {
@@ -59,10 +46,8 @@ impl Count {
         Self {
             file: file.into(),
             window: five_minutes(),
-            warn_below: one(),
-            fail_below: 0,
+            floor: Floor::default(),
             field: None,
-            key: recent(),
         }
     }
 
@@ -81,15 +66,11 @@ impl Count {
         let at_least = if counted.cut { "at least " } else { "" };
         let lines = if count == 1 { "line" } else { "lines" };
         let message = format!("{at_least}{count} {lines} in the last {}", self.window);
-        // Lines that were not read could only be more.
-        let outcome = if count < self.fail_below && !counted.cut {
-            Outcome::unhealthy(message)
-        } else if count < self.warn_below && !counted.cut {
-            Outcome::degraded(message)
-        } else {
-            Outcome::healthy(message)
-        };
-        outcome.with(&self.key, count)
+        if counted.cut {
+            // Lines that were not read could only be more.
+            return Outcome::healthy(message).with(&self.floor.key, count);
+        }
+        self.floor.judge(count, message)
     }
 }
 
@@ -115,11 +96,7 @@ impl Probe for Count {
             let message = "nothing is as recent as that";
             faults.push(Fault::new("window", message, "write it as `5m`"));
         }
-        if self.warn_below < self.fail_below {
-            let message = "it would fail before it warns";
-            let help = "warn first: make it at least as large as `fail_below`";
-            faults.push(Fault::new("warn_below", message, help));
-        }
+        self.floor.faults(faults);
     }
 
     fn check(&self, _: &Around) -> Arc<dyn Check> {

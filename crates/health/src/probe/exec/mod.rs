@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Number, Value};
+use serde_json::Value;
 
 use super::reading::Expected;
 use super::{Around, Fault, Probe};
@@ -37,21 +37,9 @@ pub struct Exec {
     /// with `pointer`, `number` is a number alone. Default: only the exit code counts.
     #[serde(default)]
     pub parse: Option<Parse>,
-    /// The name of the value in the metadata. Default: the last part of `pointer`, else `value`.
-    #[serde(default, rename = "as")]
-    pub key: Option<String>,
-    /// A JSON pointer to the value, such as `/queue/depth`. Default: the whole.
-    #[serde(default)]
-    pub pointer: Option<String>,
-    /// What the value must be. Default: anything.
-    #[serde(default)]
-    pub equals: Option<Value>,
-    /// The least that the number may be. Default: anything.
-    #[serde(default)]
-    pub min: Option<Number>,
-    /// The most that the number may be. Default: anything.
-    #[serde(default)]
-    pub max: Option<Number>,
+    /// What is expected of the value.
+    #[serde(flatten)]
+    pub expected: Expected,
 }
 
 /// What a command prints.
@@ -74,21 +62,7 @@ impl Exec {
             pass_env: Vec::new(),
             directory: None,
             parse: None,
-            key: None,
-            pointer: None,
-            equals: None,
-            min: None,
-            max: None,
-        }
-    }
-
-    fn expected(&self) -> Expected {
-        Expected {
-            pointer: self.pointer.clone(),
-            equals: self.equals.clone(),
-            min: self.min.clone(),
-            max: self.max.clone(),
-            key: self.key.clone(),
+            expected: Expected::default(),
         }
     }
 }
@@ -118,8 +92,7 @@ impl Probe for Exec {
                 "write it as `[HOME, LANG]`",
             ));
         }
-        let judges = self.equals.is_some() || self.min.is_some() || self.max.is_some();
-        if (judges || self.pointer.is_some() || self.key.is_some()) && self.parse.is_none() {
+        if self.expected != Expected::default() && self.parse.is_none() {
             let message = "there is no value to look at";
             faults.push(Fault::new(
                 "parse",
@@ -127,21 +100,15 @@ impl Probe for Exec {
                 "say what it prints: `json` or `number`",
             ));
         }
-        self.expected().faults(faults);
+        self.expected.faults(faults);
     }
 
     fn check(&self, _: &Around) -> Arc<dyn Check> {
-        Arc::new(Runs {
-            exec: self.clone(),
-            expected: self.expected(),
-        })
+        Arc::new(Runs(self.clone()))
     }
 }
 
-struct Runs {
-    exec: Exec,
-    expected: Expected,
-}
+struct Runs(Exec);
 
 impl Check for Runs {
     fn kind(&self) -> &'static str {
@@ -150,8 +117,8 @@ impl Check for Runs {
 
     fn run(&self) -> Running<'_> {
         Box::pin(async {
-            let program = self.exec.command.first().map_or("", String::as_str);
-            let ended = match Group::start(&self.exec) {
+            let program = self.0.command.first().map_or("", String::as_str);
+            let ended = match Group::start(&self.0) {
                 Ok(group) => group.end().await,
                 Err(error) => return Outcome::unhealthy(self.cannot_start(program, &error)),
             };
@@ -166,7 +133,7 @@ impl Check for Runs {
 impl Runs {
     fn cannot_start(&self, program: &str, error: &io::Error) -> String {
         // The system does not say which of the two it has not found.
-        if let Some(directory) = &self.exec.directory
+        if let Some(directory) = &self.0.directory
             && !Path::new(directory).is_dir()
         {
             return "the folder of the command does not exist".to_owned();
@@ -194,7 +161,7 @@ impl Runs {
                 return Outcome::unhealthy(format!("the command was ended by signal {signal}"));
             }
         }
-        match self.exec.parse {
+        match self.0.parse {
             None => Outcome::healthy("the command ended with exit code 0"),
             Some(parse) => self.judge_output(parse, output),
         }
@@ -208,17 +175,17 @@ impl Runs {
             });
         };
         match parse {
-            Parse::Json => self.expected.judge(&document),
-            Parse::Number if document.is_number() => self.expected.judge_value(&document),
+            Parse::Json => self.0.expected.judge(&document),
+            Parse::Number if document.is_number() => self.0.expected.judge_value(&document),
             Parse::Number => Outcome::unhealthy("the command does not print a number"),
             Parse::JsonObjectCount => {
-                let pointer = self.exec.pointer.as_deref().unwrap_or_default();
+                let pointer = self.0.expected.pointer.as_deref().unwrap_or_default();
                 let count = match document.pointer(pointer) {
                     Some(Value::Object(entries)) => entries.len(),
                     Some(Value::Array(entries)) => entries.len(),
                     _ => return Outcome::unhealthy("the command prints nothing to count"),
                 };
-                self.expected.judge_value(&count.into())
+                self.0.expected.judge_value(&count.into())
             }
         }
     }

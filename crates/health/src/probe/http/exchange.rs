@@ -4,6 +4,7 @@
 //! in, and stays at an address that the name has left. The exchange is one future without tasks, so that a cancelled run closes
 //! the connection. Redirects are not followed: where they lead nobody has checked.
 
+use std::path::PathBuf;
 use std::pin::pin;
 
 use bytes::Bytes;
@@ -44,17 +45,13 @@ impl Client {
         url: &Dsn,
         method: Method,
         fields: HeaderMap,
-        ca: Option<&str>,
+        ca: Option<PathBuf>,
     ) -> Self {
-        let tls = url.scheme() == "https";
-        let port = url.port_or(if tls { 443 } else { 80 });
-        let target =
-            Target::new(url.host(), port, tls, ca.map(Into::into)).offering(&[b"http/1.1"]);
+        let target = Target::web(url, ca, &[b"http/1.1"]);
         let whole = url.expose();
         let query = whole.query().map(|q| format!("?{q}")).unwrap_or_default();
         let path = format!("{}{query}", whole.path());
-        let default_port = if tls { 443 } else { 80 };
-        let host = if port == default_port {
+        let host = if target.port == if target.tls { 443 } else { 80 } {
             whole.host_str().unwrap_or_default().to_owned()
         } else {
             target.shown()

@@ -4,6 +4,7 @@ mod codes;
 mod exchange;
 mod headers;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -11,7 +12,6 @@ use schemars::JsonSchema;
 use seaworthy_core::dsn::Dsn;
 use seaworthy_core::health::Status;
 use serde::{Deserialize, Serialize};
-use serde_json::{Number, Value};
 
 pub use codes::{Codes, NotCodes};
 pub(in crate::probe) use exchange::{Answer, Client};
@@ -41,24 +41,12 @@ pub struct Http {
     /// Fields of the request. Their values are never shown.
     #[serde(default)]
     pub headers: Headers,
-    /// A JSON pointer to a value of the answer, such as `/queue/depth`. Default: the answer is not looked into.
-    #[serde(default)]
-    pub pointer: Option<String>,
-    /// What the value at `pointer` must be. Default: anything.
-    #[serde(default)]
-    pub equals: Option<Value>,
-    /// The least that the number at `pointer` may be. Default: anything.
-    #[serde(default)]
-    pub min: Option<Number>,
-    /// The most that the number at `pointer` may be. Default: anything.
-    #[serde(default)]
-    pub max: Option<Number>,
-    /// The name of the value in the metadata. Default: the last part of `pointer`.
-    #[serde(default, rename = "as")]
-    pub key: Option<String>,
+    /// What is expected of a value in the answer.
+    #[serde(flatten)]
+    pub expected: Expected,
     /// A file of PEM certificates that are trusted instead of those of the system. Default: those of the system.
     #[serde(default)]
-    pub ca: Option<String>,
+    pub ca: Option<PathBuf>,
 }
 
 /// The method of a request.
@@ -95,22 +83,8 @@ impl Http {
             status: Codes::default(),
             on_bad_status: None,
             headers: Headers::default(),
-            pointer: None,
-            equals: None,
-            min: None,
-            max: None,
-            key: None,
+            expected: Expected::default(),
             ca: None,
-        }
-    }
-
-    fn expected(&self) -> Expected {
-        Expected {
-            pointer: self.pointer.clone(),
-            equals: self.equals.clone(),
-            min: self.min.clone(),
-            max: self.max.clone(),
-            key: self.key.clone(),
         }
     }
 }
@@ -125,9 +99,8 @@ impl Probe for Http {
     fn faults(&self, around: &Around, faults: &mut Vec<Fault>) {
         super::judge_url("url", &self.url, &["http", "https"], around, faults);
         self.headers.faults(faults);
-        self.expected().faults(faults);
-        let judges = self.equals.is_some() || self.min.is_some() || self.max.is_some();
-        if judges && self.pointer.is_none() {
+        self.expected.faults(faults);
+        if self.expected.judges() && self.expected.pointer.is_none() {
             let message = "`equals`, `min` and `max` judge a value, and it is not said which";
             faults.push(Fault::new(
                 "pointer",
@@ -135,7 +108,7 @@ impl Probe for Http {
                 "write where it is, as `/queue/depth`",
             ));
         }
-        if self.pointer.is_some() && self.method == Method::Head {
+        if self.expected.pointer.is_some() && self.method == Method::Head {
             let message = "the answer to HEAD has no body to find a value in";
             faults.push(Fault::new("method", message, "use GET"));
         }
@@ -150,13 +123,13 @@ impl Probe for Http {
         };
         let fields = self.headers.to_map();
         Arc::new(Asks {
-            client: Client::new(&self.url, method, fields, self.ca.as_deref()),
+            client: Client::new(&self.url, method, fields, self.ca.clone()),
             status: self.status.clone(),
             word: self.on_bad_status.map(|word| match word {
                 BadStatus::Degraded => Status::Degraded,
                 BadStatus::Unhealthy => Status::Unhealthy,
             }),
-            expected: self.pointer.is_some().then(|| self.expected()),
+            expected: (self.expected.pointer.as_ref()).map(|_| self.expected.clone()),
         })
     }
 }

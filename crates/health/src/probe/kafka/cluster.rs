@@ -1,8 +1,10 @@
 //! What a broker tells about the cluster, and about what a group of consumers has not read yet.
 
-use super::super::socket::Trouble;
+use bytes::Buf as _;
+
 use super::connection::{Connection, FIND_COORDINATOR, LIST_OFFSETS, METADATA, OFFSET_FETCH};
-use super::wire::{Reader, Writer};
+use super::wire::{Writer, list, text};
+use crate::probe::trouble::Trouble;
 
 /// Where a broker is.
 #[derive(Clone, Debug)]
@@ -12,11 +14,11 @@ pub(super) struct Broker {
     pub(super) port: u16,
 }
 
-fn broker(reader: &mut Reader<'_>) -> Result<Broker, Trouble> {
+fn broker(from: &mut &[u8]) -> Result<Broker, Trouble> {
     Ok(Broker {
-        id: reader.int()?,
-        host: reader.text()?.to_owned(),
-        port: u16::try_from(reader.int()?).unwrap_or(0),
+        id: from.try_get_i32()?,
+        host: text(from)?.to_owned(),
+        port: u16::try_from(from.try_get_i32()?).unwrap_or(0),
     })
 }
 
@@ -44,23 +46,23 @@ impl Cluster {
             .list(topics, |written, topic| written.text(topic))
             .octet(0);
         let answer = connection.ask(METADATA, request).await?;
-        let mut answer = Reader(&answer);
-        answer.int()?;
-        let brokers = answer.list(|one| {
+        let mut answer = answer.as_slice();
+        answer.try_get_i32()?;
+        let brokers = list(&mut answer, |one| {
             let broker = broker(one)?;
-            one.text()?;
+            text(one)?;
             Ok(broker)
         })?;
-        answer.text()?;
-        let controller = answer.int()?;
-        let topics = answer.list(|one| {
-            let (error, name) = (one.short()?, one.text()?.to_owned());
-            one.octet()?;
-            let leaders = one.list(|partition| {
-                partition.short()?;
-                let leader = (partition.int()?, partition.int()?);
-                partition.list(Reader::int)?;
-                partition.list(Reader::int)?;
+        text(&mut answer)?;
+        let controller = answer.try_get_i32()?;
+        let topics = list(&mut answer, |one| {
+            let (error, name) = (one.try_get_i16()?, text(one)?.to_owned());
+            one.try_get_u8()?;
+            let leaders = list(one, |partition| {
+                partition.try_get_i16()?;
+                let leader = (partition.try_get_i32()?, partition.try_get_i32()?);
+                list(partition, |replica| Ok(replica.try_get_i32()?))?;
+                list(partition, |replica| Ok(replica.try_get_i32()?))?;
                 Ok(leader)
             })?;
             Ok(Topic {
@@ -89,12 +91,12 @@ pub(super) async fn coordinator(
 ) -> Result<Broker, Trouble> {
     let request = Writer::default().text(group).octet(0);
     let answer = connection.ask(FIND_COORDINATOR, request).await?;
-    let mut answer = Reader(&answer);
-    answer.int()?;
-    let error = answer.short()?;
-    answer.text()?;
+    let mut answer = answer.as_slice();
+    answer.try_get_i32()?;
+    let error = answer.try_get_i16()?;
+    text(&mut answer)?;
     if error != 0 {
-        return Err(Trouble::Says(about_group(error)));
+        return Err(Trouble::says(about_group(error)));
     }
     broker(&mut answer)
 }
@@ -114,20 +116,20 @@ pub(super) async fn committed(
             })
         });
     let answer = connection.ask(OFFSET_FETCH, request).await?;
-    let mut answer = Reader(&answer);
-    answer.int()?;
-    let topics = answer.list(|one| {
-        one.text()?;
-        one.list(|partition| {
-            let read = (partition.int()?, partition.long()?);
-            partition.text()?;
-            partition.short()?;
+    let mut answer = answer.as_slice();
+    answer.try_get_i32()?;
+    let topics = list(&mut answer, |one| {
+        text(one)?;
+        list(one, |partition| {
+            let read = (partition.try_get_i32()?, partition.try_get_i64()?);
+            text(partition)?;
+            partition.try_get_i16()?;
             Ok(read)
         })
     })?;
-    let error = answer.short()?;
+    let error = answer.try_get_i16()?;
     if error != 0 {
-        return Err(Trouble::Says(about_group(error)));
+        return Err(Trouble::says(about_group(error)));
     }
     let read = topics.into_iter().flatten();
     Ok(read.filter(|(_, offset)| *offset >= 0).collect())
@@ -150,19 +152,19 @@ pub(super) async fn ends(
             })
         });
     let answer = connection.ask(LIST_OFFSETS, request).await?;
-    let mut answer = Reader(&answer);
-    answer.int()?;
-    let topics = answer.list(|one| {
-        one.text()?;
-        one.list(|partition| {
-            let (index, error) = (partition.int()?, partition.short()?);
-            partition.long()?;
-            Ok((index, error, partition.long()?))
+    let mut answer = answer.as_slice();
+    answer.try_get_i32()?;
+    let topics = list(&mut answer, |one| {
+        text(one)?;
+        list(one, |partition| {
+            let (index, error) = (partition.try_get_i32()?, partition.try_get_i16()?);
+            partition.try_get_i64()?;
+            Ok((index, error, partition.try_get_i64()?))
         })
     })?;
     let found: Vec<_> = topics.into_iter().flatten().collect();
     if let Some((_, error, _)) = found.iter().find(|(_, error, _)| *error != 0) {
-        return Err(Trouble::Says(format!(
+        return Err(Trouble::says(format!(
             "the end of `{topic}` is not told ({error})"
         )));
     }

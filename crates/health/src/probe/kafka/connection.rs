@@ -1,9 +1,16 @@
 //! A connection to one broker: versions, login, requests and their answers.
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use std::net::SocketAddr;
+use std::sync::Arc;
 
-use super::super::socket::{self, Security, Socket, Trouble};
-use super::wire::{Reader, Writer};
+use bytes::Buf as _;
+use seaworthy_core::dsn::Dsn;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+
+use super::wire::{Writer, list};
+use crate::probe::stream::{Socket, Target, read_bytes};
+use crate::probe::tls::Trust;
+use crate::probe::trouble::Trouble;
 
 /// No answer may be longer: it is enough for a topic of fifty thousand partitions.
 const LONGEST: usize = 4 * 1024 * 1024;
@@ -45,67 +52,109 @@ pub(super) struct Login {
     pub(super) password: String,
 }
 
+/// How to get in, the same for all brokers of a cluster.
+pub(super) struct Access {
+    pub(super) tls: bool,
+    pub(super) trust: Trust,
+    pub(super) login: Option<Login>,
+    /// Where no check may go.
+    pub(super) own: Vec<SocketAddr>,
+}
+
+impl Access {
+    /// Connects, asks what is spoken, and logs in.
+    pub(super) async fn open(
+        self: &Arc<Self>,
+        host: &str,
+        port: u16,
+    ) -> Result<Connection, Trouble> {
+        let target = Target {
+            host: host.to_owned(),
+            port,
+            tls: self.tls,
+            trust: self.trust.clone(),
+        };
+        let mut connection = Connection {
+            socket: BufReader::new(target.connect().await?),
+            access: self.clone(),
+            sent: 0,
+            spoken: Vec::new(),
+        };
+        let answer = connection.send(API_VERSIONS, Writer::default()).await?;
+        let mut answer = answer.as_slice();
+        if answer.try_get_i16()? != 0 {
+            return Err(Trouble::Foreign);
+        }
+        let mut spoken = list(&mut answer, |one| {
+            Ok((one.try_get_i16()?, one.try_get_i16()?, one.try_get_i16()?))
+        })?;
+        spoken.retain(|(key, ..)| USED.iter().any(|api| api.key == *key));
+        spoken.shrink_to_fit();
+        connection.spoken = spoken;
+        if let Some(login) = &self.login {
+            connection.log_in(login).await?;
+        }
+        Ok(connection)
+    }
+
+    /// Connects to a broker that another one named. Nobody may send us to where no check may go.
+    pub(super) async fn follow(
+        self: &Arc<Self>,
+        host: &str,
+        port: u16,
+    ) -> Result<Connection, Trouble> {
+        let host_in_url = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host.to_owned()
+        };
+        let url = format!("kafka://{host_in_url}:{port}").parse::<Dsn>();
+        if !url.is_ok_and(|url| url.forbidden(&self.own).is_none()) {
+            let why = "a broker names an address where no check may go";
+            return Err(Trouble::says(why));
+        }
+        self.open(host, port).await
+    }
+}
+
 /// An open connection.
 pub(super) struct Connection {
     socket: Socket,
-    next: i32,
+    pub(super) access: Arc<Access>,
+    /// How many requests were sent.
+    sent: i32,
     spoken: Vec<(i16, i16, i16)>,
 }
 
 impl Connection {
-    /// Connects, asks what is spoken, and logs in.
-    pub(super) async fn open(
-        host: &str,
-        port: u16,
-        security: &Security,
-        login: Option<&Login>,
-    ) -> Result<Self, Trouble> {
-        let mut connection = Self {
-            socket: socket::connect(host, port, security).await?,
-            next: 0,
-            spoken: Vec::new(),
-        };
-        let answer = connection.send(API_VERSIONS, Writer::default()).await?;
-        let mut answer = Reader(&answer);
-        if answer.short()? != 0 {
-            return Err(Trouble::Foreign);
-        }
-        let mut spoken = answer.list(|one| Ok((one.short()?, one.short()?, one.short()?)))?;
-        spoken.retain(|(key, ..)| USED.iter().any(|api| api.key == *key));
-        spoken.shrink_to_fit();
-        connection.spoken = spoken;
-        if let Some(login) = login {
-            connection.log_in(login).await?;
-        }
-        Ok(connection)
+    /// Whether nothing was asked yet, and nobody has logged in.
+    pub(super) fn is_untried(&self) -> bool {
+        self.sent == 1
     }
 
     async fn log_in(&mut self, login: &Login) -> Result<(), Trouble> {
         let answer = self
             .ask(SASL_HANDSHAKE, Writer::default().text("PLAIN"))
             .await?;
-        match Reader(&answer).short()? {
+        match answer.as_slice().try_get_i16()? {
             0 => {}
             33 => {
-                return Err(Trouble::Says(
-                    "it does not offer to log in with PLAIN (33)".to_owned(),
-                ));
+                return Err(Trouble::says("it does not offer to log in with PLAIN (33)"));
             }
             // It listens without SASL.
             34 => {
-                return Err(Trouble::Says(
-                    "it does not let anybody log in at this port (34)".to_owned(),
-                ));
+                let why = "it does not let anybody log in at this port (34)";
+                return Err(Trouble::says(why));
             }
-            code => return Err(Trouble::Says(format!("it does not begin a login ({code})"))),
+            code => return Err(Trouble::says(format!("it does not begin a login ({code})"))),
         }
         let Login { user, password } = login;
         let token = format!("\0{user}\0{password}");
         let request = Writer::default().bytes(token.as_bytes());
         let answer = self.ask(SASL_AUTHENTICATE, request).await?;
-        match Reader(&answer).short()? {
+        match answer.as_slice().try_get_i16()? {
             0 => Ok(()),
-            code => Err(Trouble::Says(format!(
+            code => Err(Trouble::says(format!(
                 "it refuses the user or the password ({code})"
             ))),
         }
@@ -116,7 +165,7 @@ impl Connection {
         let spoken = self.spoken.iter().find(|(key, ..)| *key == api.key);
         if !spoken.is_some_and(|(_, least, most)| (*least..=*most).contains(&api.version)) {
             let Api { name, version, .. } = api;
-            return Err(Trouble::Says(format!(
+            return Err(Trouble::says(format!(
                 "it does not speak version {version} of {name}"
             )));
         }
@@ -124,9 +173,9 @@ impl Connection {
     }
 
     async fn send(&mut self, api: Api, body: Writer) -> Result<Vec<u8>, Trouble> {
-        self.next = self.next.wrapping_add(1);
+        self.sent = self.sent.wrapping_add(1);
         let head = Writer::default().short(api.key).short(api.version);
-        let mut request = head.int(self.next).text("seaworthy");
+        let mut request = head.int(self.sent).text("seaworthy");
         request.0.extend(body.0);
         self.socket
             .write_all(&Writer::default().bytes(&request.0).0)
@@ -135,9 +184,9 @@ impl Connection {
         let length =
             usize::try_from(self.socket.read_i32().await?).map_err(|_| Trouble::Foreign)?;
         // The number of the request is checked before its answer is read: what is no Kafka shall not be read for long.
-        if !(4..=LONGEST).contains(&length) || self.socket.read_i32().await? != self.next {
+        if !(4..=LONGEST).contains(&length) || self.socket.read_i32().await? != self.sent {
             return Err(Trouble::Foreign);
         }
-        socket::read_bytes(&mut self.socket, length - 4).await
+        read_bytes(&mut self.socket, length - 4).await
     }
 }

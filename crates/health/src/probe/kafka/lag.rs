@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::cluster::{self, Broker, Cluster};
+use super::Kafka;
+use super::cluster::{self, Cluster};
 use super::connection::Connection;
-use super::{Answers, Trouble};
 use crate::Outcome;
+use crate::probe::trouble::Trouble;
 
-impl Answers {
+impl Kafka {
     /// Judges the lag of `group` on `topic`.
     pub(super) async fn lag(
         &self,
@@ -19,8 +20,9 @@ impl Answers {
         let Some(asked) = cluster.topics.iter().find(|known| known.name == topic) else {
             return Err(Trouble::Foreign);
         };
+        let access = connection.access.clone();
         let coordinator = cluster::coordinator(connection, group).await?;
-        let mut elsewhere = self.go(&coordinator).await?;
+        let mut elsewhere = access.follow(&coordinator.host, coordinator.port).await?;
         let read: BTreeMap<i32, i64> = cluster::committed(&mut elsewhere, group, asked)
             .await?
             .into_iter()
@@ -40,7 +42,7 @@ impl Answers {
         let mut lag: u64 = 0;
         for (leader, partitions) in leaders {
             let broker = cluster.broker(leader).ok_or_else(nobody)?;
-            let mut elsewhere = self.go(broker).await?;
+            let mut elsewhere = access.follow(&broker.host, broker.port).await?;
             for (partition, end) in cluster::ends(&mut elsewhere, topic, &partitions).await? {
                 let behind = read
                     .get(&partition)
@@ -48,7 +50,8 @@ impl Answers {
                 lag = lag.saturating_add(u64::try_from(behind).unwrap_or(0));
             }
         }
-        let outcome = self.judge(group, topic, lag);
+        let message = format!("`{group}` is {lag} messages behind on `{topic}`");
+        let outcome = self.limits.judge(lag, message);
         Ok(outcome
             .with("lag", lag)
             .with("partitions", partitions)
@@ -57,32 +60,8 @@ impl Answers {
                 partitions.saturating_sub(read.len()),
             ))
     }
-
-    fn judge(&self, group: &str, topic: &str, lag: u64) -> Outcome {
-        let (warn, fail) = (self.options.warn, self.options.fail);
-        let message = format!("`{group}` is {lag} messages behind on `{topic}`");
-        if lag > fail {
-            Outcome::unhealthy(format!("{message}, the limit is {fail}"))
-        } else if lag > warn {
-            Outcome::degraded(format!("{message}, the limit is {warn}"))
-        } else {
-            Outcome::healthy(message)
-        }
-    }
-
-    /// Connects to a broker that another one named. Nobody may send us to where no check may go.
-    async fn go(&self, broker: &Broker) -> Result<Connection, Trouble> {
-        let Broker { host, port, .. } = broker;
-        let allowed = self.options.may_go(host, *port, &self.own);
-        if !allowed {
-            return Err(Trouble::Says(
-                "a broker names an address where no check may go".to_owned(),
-            ));
-        }
-        Connection::open(host, *port, &self.security, self.login.as_ref()).await
-    }
 }
 
 fn nobody() -> Trouble {
-    Trouble::Says("the leader of a partition is none of the brokers".to_owned())
+    Trouble::says("the leader of a partition is none of the brokers")
 }

@@ -16,79 +16,39 @@ mod wire;
 
 pub use options::{Kafka, Password};
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::socket::{Kept, Security, Trouble};
-use crate::{Check, Outcome, Running};
+use super::kept::{Place, Question};
+use super::trouble::Trouble;
+use crate::Outcome;
 use cluster::{Cluster, Topic};
-use connection::{Connection, Login};
+use connection::{Access, Connection};
 
-const TONGUE: &str = "Kafka";
-
-/// The check.
-struct Answers {
-    options: Kafka,
+/// The brokers to begin with.
+struct Bootstrap {
     /// Host and port of each broker in the list.
     brokers: Vec<(String, u16)>,
-    security: Security,
-    login: Option<Login>,
+    access: Arc<Access>,
     /// The broker to begin with.
     turn: AtomicUsize,
-    /// Where no check may go.
-    own: Vec<std::net::SocketAddr>,
-    kept: Kept<Connection>,
 }
 
-impl Check for Answers {
-    fn kind(&self) -> &'static str {
-        <Kafka as super::Probe>::KIND
-    }
+impl Place for Bootstrap {
+    type Session = Connection;
 
-    fn run(&self) -> Running<'_> {
-        Box::pin(async {
-            let looked = self.look().await;
-            looked.unwrap_or_else(|trouble| trouble.outcome(TONGUE))
-        })
-    }
-}
-
-impl Answers {
-    async fn look(&self) -> Result<Outcome, Trouble> {
-        if let Some(mut connection) = self.kept.take() {
-            match self.ask(&mut connection).await {
-                // It ended while nobody looked, which says nothing about now.
-                Err(Trouble::Io(_)) => {}
-                asked => return self.keep(connection, asked),
-            }
-        }
-        let mut connection = self.connect().await?;
-        let asked = self
-            .ask(&mut connection)
-            .await
-            .map_err(|trouble| self.explain(trouble));
-        self.keep(connection, asked)
-    }
-
-    fn keep(
-        &self,
-        connection: Connection,
-        asked: Result<Outcome, Trouble>,
-    ) -> Result<Outcome, Trouble> {
-        let outcome = asked?;
-        self.kept.put(connection);
-        Ok(outcome)
-    }
+    const TONGUE: &'static str = "Kafka";
 
     /// The first broker of the list that lets us in.
-    async fn connect(&self) -> Result<Connection, Trouble> {
-        let mut last = Trouble::Says("there is no broker to ask".to_owned());
+    async fn open(&self) -> Result<Connection, Trouble> {
+        let mut last = Trouble::says("there is no broker to ask");
         for _ in &self.brokers {
             // Counted on before it is tried: a run that is cut short here shall not begin here again.
             let turn = self.turn.fetch_add(1, Ordering::Relaxed);
             let Some((host, port)) = self.brokers.get(turn % self.brokers.len()) else {
                 break;
             };
-            match Connection::open(host, *port, &self.security, self.login.as_ref()).await {
+            match self.access.open(host, *port).await {
                 Ok(connection) => {
                     self.turn.store(turn, Ordering::Relaxed);
                     return Ok(connection);
@@ -98,28 +58,29 @@ impl Answers {
         }
         Err(last)
     }
+}
 
-    /// A broker that wants a login closes the connection at the first real question.
-    fn explain(&self, trouble: Trouble) -> Trouble {
-        match trouble {
-            Trouble::Io(error) if self.login.is_none() && ended(&error) => Trouble::Says(
-                "it ended the connection; it may want a user and a password".to_owned(),
-            ),
-            other => other,
+impl Question<Bootstrap> for Kafka {
+    async fn ask(&self, connection: &mut Connection) -> Result<Outcome, Trouble> {
+        let is_untried = connection.is_untried();
+        match self.look(connection).await {
+            // A broker that wants a login closes the connection at the first real question.
+            Err(Trouble::Io(error)) if is_untried && ended(&error) => Err(Trouble::says(
+                "it ended the connection; it may want a user and a password",
+            )),
+            looked => looked,
         }
     }
+}
 
-    async fn ask(&self, connection: &mut Connection) -> Result<Outcome, Trouble> {
-        let mut names: Vec<&str> = self.options.topics.iter().map(String::as_str).collect();
-        let lagging = self
-            .options
-            .group
-            .as_deref()
-            .zip(self.options.topic.as_deref());
+impl Kafka {
+    async fn look(&self, connection: &mut Connection) -> Result<Outcome, Trouble> {
+        let mut names: Vec<&str> = self.topics.iter().map(String::as_str).collect();
+        let lagging = self.group.as_deref().zip(self.topic.as_deref());
         names.extend(
             lagging
                 .map(|(_, topic)| topic)
-                .filter(|topic| !self.options.topics.iter().any(|name| name == topic)),
+                .filter(|topic| !self.topics.iter().any(|name| name == topic)),
         );
         let cluster = Cluster::ask(connection, &names).await?;
         let mut outcome = match names.iter().find_map(|name| fault(name, &cluster.topics)) {

@@ -2,42 +2,40 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use seaworthy_core::dsn::Dsn;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::super::socket::{Kept, Security};
-use super::super::{Address, Around, Fault, Probe, judge_url};
-use super::Answers;
-use super::connection::Login;
+use super::Bootstrap;
+use super::connection::{Access, Login};
 use crate::Check;
+use crate::probe::limits::Ceiling;
+use crate::probe::tls::Trust;
+use crate::probe::{Address, Around, Fault, Probe, judge_url, kept};
 
 /// Asks a Kafka cluster for its brokers, and for topics and the lag of a group if told so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Kafka {
     /// Brokers to begin with, such as `[kafka-1:9092, kafka-2:9092]`; the first that answers tells about the cluster. An entry
     /// may itself be a list with commas, as `KAFKA_BOOTSTRAP_SERVERS` is.
-    #[serde(default, alias = "brokers", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bootstrap: Vec<String>,
     /// Topics that must exist, each with a leader for every partition. They are looked at and never made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub topics: Vec<String>,
-    /// A group of consumers whose lag on `topic` is judged.
+    /// A group of consumers; how many messages it is behind on `topic`, over all partitions, is judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// The topic that `group` reads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
-    /// Being more messages behind than this, over all partitions, is `degraded`.
-    #[serde(default = "warn")]
-    pub warn: u64,
-    /// Being more messages behind than this, over all partitions, is a failure.
-    #[serde(default = "fail")]
-    pub fail: u64,
+    /// How many messages `group` may be behind, over all partitions.
+    #[serde(flatten)]
+    pub limits: Ceiling,
     /// The user to log in as, with SASL/PLAIN; nobody without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
@@ -50,14 +48,6 @@ pub struct Kafka {
     /// A PEM file with the certificates to trust over TLS; the system's without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
-}
-
-fn warn() -> u64 {
-    1000
-}
-
-fn fail() -> u64 {
-    10_000
 }
 
 /// A password, which is never shown.
@@ -104,17 +94,6 @@ impl Kafka {
                 url.filter(|url| url.port_or(0) != 0 && url.user().is_none()),
             )
         })
-    }
-
-    /// Whether a broker that another one named may be asked.
-    pub(super) fn may_go(&self, host: &str, port: u16, own: &[SocketAddr]) -> bool {
-        let host = if host.contains(':') {
-            format!("[{host}]")
-        } else {
-            host.to_owned()
-        };
-        let url = format!("kafka://{host}:{port}").parse::<Dsn>();
-        url.is_ok_and(|url| url.forbidden(own).is_none())
     }
 
     fn named(&self) -> impl Iterator<Item = (&'static str, &String)> {
@@ -187,29 +166,29 @@ impl Probe for Kafka {
             let message = format!("`{other}` says nothing without `{option}`");
             faults.push(Fault::new(option, message, "give both, or none"));
         }
-        if self.warn > self.fail {
-            faults.push(Fault::new(
-                "warn",
-                "it warns later than it fails",
-                "make `warn` smaller than `fail`",
-            ));
-        }
+        self.limits.faults(faults);
     }
 
     fn check(&self, around: &Around) -> Arc<dyn Check> {
         let brokers = self.urls().filter_map(|(_, url)| url);
         let login = self.user.clone().zip(self.password.clone());
-        Arc::new(Answers {
-            brokers: brokers.map(|url| (url.host(), url.port_or(0))).collect(),
-            security: Security::new(self.tls, self.ca.as_deref()),
+        let access = Access {
+            tls: self.tls,
+            trust: Trust {
+                ca: self.ca.clone(),
+                ..Trust::default()
+            },
             login: login.map(|(user, password)| Login {
                 user,
                 password: password.0,
             }),
-            turn: Default::default(),
-            kept: Kept::default(),
             own: around.own.clone(),
-            options: self.clone(),
-        })
+        };
+        let bootstrap = Bootstrap {
+            brokers: brokers.map(|url| (url.host(), url.port_or(0))).collect(),
+            access: Arc::new(access),
+            turn: AtomicUsize::new(0),
+        };
+        kept::check(Self::KIND, bootstrap, self.clone())
     }
 }

@@ -1,6 +1,9 @@
 //! How Kafka writes its values in the versions that are spoken here: numbers in network order, texts with their length.
 
-use super::super::socket::Trouble;
+use bytes::Buf as _;
+
+use crate::probe::trouble::Trouble;
+use crate::probe::wire::take_text;
 
 /// Writes values.
 #[derive(Debug, Default)]
@@ -51,59 +54,24 @@ impl Writer {
     }
 }
 
-/// Reads values. What does not fit is [`Trouble::Foreign`], and nothing is made room for that has not come.
-#[derive(Debug)]
-pub(super) struct Reader<'a>(pub(super) &'a [u8]);
+/// Reads a text; one that is not there is empty.
+pub(super) fn text<'a>(from: &mut &'a [u8]) -> Result<&'a str, Trouble> {
+    let length = from.try_get_i16()?;
+    take_text(from, usize::try_from(length).unwrap_or(0))
+}
 
-impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Trouble> {
-        let (taken, rest) = self.0.split_at_checked(length).ok_or(Trouble::Foreign)?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Trouble> {
-        let taken = self.take(N)?;
-        taken.try_into().map_err(|_| Trouble::Foreign)
-    }
-
-    pub(super) fn octet(&mut self) -> Result<u8, Trouble> {
-        Ok(u8::from_be_bytes(self.array()?))
-    }
-
-    pub(super) fn short(&mut self) -> Result<i16, Trouble> {
-        Ok(i16::from_be_bytes(self.array()?))
-    }
-
-    pub(super) fn int(&mut self) -> Result<i32, Trouble> {
-        Ok(i32::from_be_bytes(self.array()?))
-    }
-
-    pub(super) fn long(&mut self) -> Result<i64, Trouble> {
-        Ok(i64::from_be_bytes(self.array()?))
-    }
-
-    /// A text; one that is not there is empty.
-    pub(super) fn text(&mut self) -> Result<&'a str, Trouble> {
-        let Ok(length) = usize::try_from(self.short()?) else {
-            return Ok("");
-        };
-        std::str::from_utf8(self.take(length)?).map_err(|_| Trouble::Foreign)
-    }
-
-    /// A list.
-    pub(super) fn list<T>(
-        &mut self,
-        mut read: impl FnMut(&mut Self) -> Result<T, Trouble>,
-    ) -> Result<Vec<T>, Trouble> {
-        let mut items = Vec::new();
-        for _ in 0..self.int()?.max(0) {
-            // An item of no bytes could be announced two thousand million times.
-            if self.0.is_empty() {
-                return Err(Trouble::Foreign);
-            }
-            items.push(read(self)?);
+/// Reads a list. It grows with what came, not with what was announced.
+pub(super) fn list<'a, T>(
+    from: &mut &'a [u8],
+    mut read: impl FnMut(&mut &'a [u8]) -> Result<T, Trouble>,
+) -> Result<Vec<T>, Trouble> {
+    let mut items = Vec::new();
+    for _ in 0..from.try_get_i32()?.max(0) {
+        // An item of no bytes could be announced two thousand million times.
+        if from.is_empty() {
+            return Err(Trouble::Foreign);
         }
-        Ok(items)
+        items.push(read(from)?);
     }
+    Ok(items)
 }

@@ -11,10 +11,10 @@ use seaworthy_core::dsn::Dsn;
 use serde::{Deserialize, Serialize};
 
 use self::session::{SCHEMES, Server, Session};
-use self::words::Trouble;
-use super::kept::{Kept, Question};
+use super::kept::{self, Question};
+use super::trouble::Trouble;
 use super::{Address, Around, Fault, Probe};
-use crate::{Check, Outcome, Running};
+use crate::{Check, Outcome};
 
 /// Connects to a MySQL or MariaDB server and runs a query that only reads. One connection, which is kept. Shows
 /// `server_version`.
@@ -50,45 +50,23 @@ impl Probe for Mysql {
     }
 
     fn check(&self, _: &Around) -> Arc<dyn Check> {
-        let (url, ca) = (self.url.clone(), self.ca.clone());
-        Arc::new(Answers {
-            server: Kept::new(Server { url, ca }),
-            question: Asked(super::sql::one_statement(&self.query).to_owned()),
-        })
-    }
-}
-
-struct Answers {
-    server: Kept<Server>,
-    question: Asked,
-}
-
-impl Check for Answers {
-    fn kind(&self) -> &'static str {
-        Mysql::KIND
-    }
-
-    fn run(&self) -> Running<'_> {
-        Box::pin(async {
-            let asked = self.server.ask(&self.question).await;
-            asked.unwrap_or_else(Trouble::outcome)
-        })
+        let server = Server {
+            url: self.url.clone(),
+            ca: self.ca.clone(),
+        };
+        let query = super::sql::one_statement(&self.query);
+        kept::check(Self::KIND, server, Asked(query.to_owned()))
     }
 }
 
 struct Asked(String);
 
 impl Question<Server> for Asked {
-    type Answer = Outcome;
-
     async fn ask(&self, session: &mut Session) -> Result<Outcome, Trouble> {
         // MariaDB heeds this comment, MySQL does not: a query that was given up would run on, beside the next one.
         let limited = "/*M!100100 SET STATEMENT max_statement_time=30 FOR */ ";
         session.run(&format!("{limited}{}", self.0)).await?;
         let outcome = Outcome::healthy("it answers the query");
-        Ok(match session.version() {
-            Some(version) => outcome.with("server_version", version),
-            None => outcome,
-        })
+        Ok(outcome.with_some("server_version", session.version()))
     }
 }

@@ -11,11 +11,11 @@ use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, Opts, OptsBuilder, SslOpts};
 use seaworthy_core::dsn::Dsn;
 
-use super::words::Trouble;
-use crate::Outcome;
+use super::words::{trouble, trouble_of_query};
+use crate::probe::Fault;
 use crate::probe::kept::Place;
-use crate::probe::tls::Proof;
-use crate::probe::{Fault, unreachable};
+use crate::probe::tls::{self, Proof};
+use crate::probe::trouble::{Trouble, unreachable};
 
 /// The schemes of its URLs, with those of the Python drivers that are often found in `DATABASE_URL`.
 pub(super) const SCHEMES: &[&str] = &[
@@ -74,7 +74,7 @@ impl Server {
         let (host, port) = (self.url.host(), self.url.port_or(PORT));
         // Here, because afterwards it cannot be told from other troubles.
         let found = tokio::net::lookup_host((host.as_str(), port)).await;
-        let found = found.map_err(|error| Trouble::Unreachable(unreachable(&error)))?;
+        let found = found.map_err(|error| unreachable(&error))?;
         let addresses: Vec<IpAddr> = found.map(|address| address.ip()).collect();
         let database = self.url.name();
         let options = OptsBuilder::default()
@@ -103,8 +103,7 @@ impl Server {
             .with_danger_skip_domain_validation(proof != Proof::Full);
         if let Some(path) = &self.ca {
             let pem = tokio::fs::read(path).await;
-            let why = "the file of `ca` cannot be read";
-            let pem = pem.map_err(|_| Trouble::Refused(why.to_owned()))?;
+            let pem = pem.map_err(|_| tls::unreadable())?;
             options = options
                 .with_root_certs(vec![pem.into()])
                 .with_disable_built_in_roots(true);
@@ -115,27 +114,22 @@ impl Server {
 
 impl Place for Server {
     type Session = Session;
-    type Trouble = Trouble;
+
+    const TONGUE: &'static str = "MySQL";
 
     async fn open(&self) -> Result<Session, Trouble> {
         let options = self.options().await?;
         let opened = Conn::new(options).await;
-        let connection = opened.map_err(|error| Trouble::of(&error))?;
+        let connection = opened.map_err(|error| trouble(&error))?;
         let mut session = Session(Some(connection));
         // Of the session and not of a transaction: a DROP TABLE would end that first.
         session.run("SET SESSION TRANSACTION READ ONLY").await?;
         Ok(session)
     }
 
-    fn renew(_: &mut Session) {}
-
-    fn is_lost(trouble: &Trouble) -> bool {
+    fn is_stale(trouble: &Trouble) -> bool {
         // What a server says before it ends an idle connection is out of turn.
-        matches!(trouble, Trouble::Lost | Trouble::NotMysql)
-    }
-
-    fn outcome(trouble: Trouble) -> Outcome {
-        trouble.outcome()
+        matches!(trouble, Trouble::Io(_) | Trouble::Foreign)
     }
 }
 
@@ -152,20 +146,20 @@ impl Session {
 
     /// Runs a statement and reads its rows to their end.
     pub(super) async fn run(&mut self, statement: &str) -> Result<(), Trouble> {
-        let connection = self.0.as_mut().ok_or(Trouble::Lost)?;
+        let connection = self.0.as_mut().ok_or_else(Trouble::ended)?;
         let mut result = match connection.query_iter(statement).await {
             Ok(result) => result,
-            Err(error) => return Err(Trouble::of_query(&error)),
+            Err(error) => return Err(trouble_of_query(&error)),
         };
         let mut rows = 0;
         loop {
             match result.next().await {
                 Ok(Some(_)) if rows == MOST_ROWS => {
-                    return Err(Trouble::Refused("the query returns too much".to_owned()));
+                    return Err(Trouble::says("the query returns too much"));
                 }
                 Ok(Some(_)) => rows += 1,
                 Ok(None) => return Ok(()),
-                Err(error) => return Err(Trouble::of_query(&error)),
+                Err(error) => return Err(trouble_of_query(&error)),
             }
         }
     }

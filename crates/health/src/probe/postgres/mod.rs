@@ -2,7 +2,7 @@
 
 mod frame;
 pub(crate) mod session;
-pub(crate) mod words;
+mod words;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use seaworthy_core::dsn::Dsn;
 use serde::{Deserialize, Serialize};
 
 use self::session::{Rows, SCHEMES, Server, Session};
-use self::words::Trouble;
-use super::kept::{Kept, Question};
+use super::kept::{self, Question};
+use super::trouble::Trouble;
 use super::{Address, Around, Fault, Probe};
-use crate::{Check, Outcome, Running};
+use crate::{Check, Outcome};
 
 /// Connects to a Postgres server and runs a query that only reads. One connection, which is kept; its `application_name` is
 /// `seaworthy`. Shows `server_version`.
@@ -84,15 +84,14 @@ impl Probe for Postgres {
 
     fn check(&self, _: &Around) -> Arc<dyn Check> {
         let tables = self.tables().to_vec();
-        Arc::new(Answers {
-            server: Kept::new(Server::new(self.url.clone(), self.ca.clone())),
-            question: Asked {
-                query: self.query.clone(),
-                expect: self.expect.clone(),
-                catalogue: (!tables.is_empty()).then(|| catalogue(&tables)),
-                tables,
-            },
-        })
+        let server = Server::new(&self.url, self.ca.clone());
+        let asked = Asked {
+            query: self.query.clone(),
+            expect: self.expect.clone(),
+            catalogue: (!tables.is_empty()).then(|| catalogue(&tables)),
+            tables,
+        };
+        kept::check(Self::KIND, server, asked)
     }
 }
 
@@ -125,24 +124,6 @@ fn catalogue(tables: &[String]) -> String {
     )
 }
 
-struct Answers {
-    server: Kept<Server>,
-    question: Asked,
-}
-
-impl Check for Answers {
-    fn kind(&self) -> &'static str {
-        Postgres::KIND
-    }
-
-    fn run(&self) -> Running<'_> {
-        Box::pin(async {
-            let asked = self.server.ask(&self.question).await;
-            asked.unwrap_or_else(Trouble::outcome)
-        })
-    }
-}
-
 struct Asked {
     query: String,
     expect: Option<Expect>,
@@ -151,15 +132,13 @@ struct Asked {
 }
 
 impl Question<Server> for Asked {
-    type Answer = Outcome;
-
     async fn ask(&self, session: &mut Session) -> Result<Outcome, Trouble> {
         let queries: Vec<&str> = std::iter::once(self.query.as_str())
             .chain(self.catalogue.as_deref())
             .collect();
         let results = session.read(&queries).await?;
         let [rows, missing @ ..] = results.as_slice() else {
-            return Err(Trouble::NotPostgres);
+            return Err(Trouble::Foreign);
         };
         let missing = missing.first().map(|rows| self.missing(rows));
         let outcome = match missing.as_deref() {
@@ -169,10 +148,7 @@ impl Question<Server> for Asked {
             }
             _ => self.judge(rows),
         };
-        Ok(match session.version() {
-            Some(version) => outcome.with("server_version", version),
-            None => outcome,
-        })
+        Ok(outcome.with_some("server_version", session.version()))
     }
 }
 
@@ -199,17 +175,19 @@ impl Asked {
     }
 }
 
-/// The number that a query returns.
-pub(crate) struct Count(pub(crate) String);
+/// Judges the number that a query returns.
+pub(crate) struct Count {
+    pub(crate) query: String,
+    pub(crate) judge: Box<dyn Fn(u64) -> Outcome + Send + Sync>,
+}
 
 impl Question<Server> for Count {
-    type Answer = u64;
-
-    async fn ask(&self, session: &mut Session) -> Result<u64, Trouble> {
-        let results = session.read(&[&self.0]).await?;
+    async fn ask(&self, session: &mut Session) -> Result<Outcome, Trouble> {
+        let results = session.read(&[&self.query]).await?;
         let row = results.first().and_then(|rows| rows.first());
         let value = row.and_then(|row| row.try_get(0).ok().flatten());
         let count = value.and_then(|value| value.parse().ok());
-        count.ok_or_else(|| Trouble::Refused("the query does not return a count".to_owned()))
+        let count = count.ok_or_else(|| Trouble::says("the query does not return a count"))?;
+        Ok((self.judge)(count))
     }
 }

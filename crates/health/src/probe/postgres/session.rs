@@ -7,24 +7,25 @@
 //! A query runs inside of a transaction that is read-only and is rolled back. That holds behind a connection pool as well, where
 //! a setting of the session would be left to whoever gets the connection next.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt as _;
 use seaworthy_core::dsn::Dsn;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage, SimpleQueryRow};
 
 use super::frame::{Frames, Nonsense};
-use super::words::Trouble;
-use crate::Outcome;
+use super::words::trouble;
+use crate::probe::Fault;
 use crate::probe::bounded::{Allowance, Bounded};
 use crate::probe::kept::Place;
 use crate::probe::sql::one_statement;
-use crate::probe::tls::{self, Proof};
-use crate::probe::{Fault, unreachable};
+use crate::probe::stream::{Stream, Target};
+use crate::probe::tls::Proof;
+use crate::probe::trouble::Trouble;
 
 /// The schemes of its URLs, with those of the Python drivers that are often found in `DATABASE_URL`.
 pub(crate) const SCHEMES: &[&str] = &[
@@ -47,13 +48,13 @@ enum Protection {
     Tls(Proof),
 }
 
-fn protection(url: &Dsn, ca: Option<&Path>) -> Option<Protection> {
+fn protection(url: &Dsn, has_ca: bool) -> Option<Protection> {
     let mode = url.parameter("sslmode").or_else(|| url.parameter("ssl"));
     Some(match mode.as_deref() {
         None | Some("prefer" | "allow") => Protection::IfPossible,
         Some("disable" | "false") => Protection::None,
         // As libpq does: a file of authorities is there to be used.
-        Some("require" | "true") if ca.is_some() => Protection::Tls(Proof::Signed),
+        Some("require" | "true") if has_ca => Protection::Tls(Proof::Signed),
         Some("require" | "true") => Protection::Tls(Proof::Nothing),
         Some("verify-ca") => Protection::Tls(Proof::Signed),
         Some("verify-full") => Protection::Tls(Proof::Full),
@@ -63,7 +64,7 @@ fn protection(url: &Dsn, ca: Option<&Path>) -> Option<Protection> {
 
 /// What is wrong with the URL beyond what is common to all.
 pub(crate) fn judge(url: &Dsn, faults: &mut Vec<Fault>) {
-    if protection(url, None).is_none() {
+    if protection(url, false).is_none() {
         let message = "`sslmode` is none that Postgres has";
         let help = "write `disable`, `prefer`, `require`, `verify-ca` or `verify-full`";
         faults.push(Fault::new("url", message, help));
@@ -73,54 +74,51 @@ pub(crate) fn judge(url: &Dsn, faults: &mut Vec<Fault>) {
 /// Where a Postgres is.
 pub(crate) struct Server {
     url: Dsn,
-    ca: Option<PathBuf>,
+    target: Target,
+    protection: Protection,
     /// It takes no options at the start.
     takes_no_options: AtomicBool,
 }
 
 impl Server {
-    pub(crate) fn new(url: Dsn, ca: Option<PathBuf>) -> Self {
-        let takes_no_options = AtomicBool::new(false);
+    pub(crate) fn new(url: &Dsn, ca: Option<PathBuf>) -> Self {
+        let protection = protection(url, ca.is_some()).unwrap_or(Protection::None);
+        let mut target = Target::new(url, PORT, false, ca);
+        target.trust.proof = match protection {
+            Protection::Tls(proof) => proof,
+            Protection::None | Protection::IfPossible => Proof::Nothing,
+        };
         Self {
-            url,
-            ca,
-            takes_no_options,
+            url: url.clone(),
+            target,
+            protection,
+            takes_no_options: AtomicBool::new(false),
         }
     }
 
     async fn connect(&self) -> Result<Session, Trouble> {
-        let (host, port) = (self.url.host(), self.url.port_or(PORT));
-        let tcp = TcpStream::connect((host.as_str(), port)).await;
-        let mut tcp = tcp.map_err(|error| Trouble::Unreachable(unreachable(&error)))?;
-        tcp.set_nodelay(true).ok();
-        let ca = self.ca.as_deref();
-        let proof = match protection(&self.url, ca) {
-            Some(Protection::Tls(proof)) => proof,
-            Some(Protection::IfPossible) => Proof::Nothing,
-            Some(Protection::None) | None => return self.log_in(tcp).await,
-        };
-        if may_encrypt(&mut tcp).await? {
-            let secured = tls::secure(tcp, &host, proof, ca).await;
-            self.log_in(secured.map_err(Trouble::Refused)?).await
-        } else if protection(&self.url, ca) == Some(Protection::IfPossible) {
-            self.log_in(tcp).await
+        let mut tcp = self.target.connect_plain().await?;
+        let stream: Stream = if self.protection == Protection::None {
+            Box::new(tcp)
+        } else if may_encrypt(&mut tcp).await? {
+            self.target.secure(tcp).await?
+        } else if self.protection == Protection::IfPossible {
+            Box::new(tcp)
         } else {
-            Err(Trouble::Refused("it does not offer TLS".to_owned()))
-        }
+            return Err(Trouble::says("it does not offer TLS"));
+        };
+        self.log_in(stream).await
     }
 
-    async fn log_in<S>(&self, stream: S) -> Result<Session, Trouble>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    async fn log_in(&self, stream: Stream) -> Result<Session, Trouble> {
         let (allowance, nonsense) = (Allowance::new(), Nonsense::default());
         let stream = Frames::new(Bounded::new(stream, allowance.clone()), nonsense.clone());
         let opened = self.config().connect_raw(stream, NoTls).await;
         let (client, connection) = opened.map_err(|error| {
             if nonsense.was_seen() || allowance.is_used_up() {
-                return Trouble::NotPostgres;
+                return Trouble::Foreign;
             }
-            Trouble::of(&error)
+            trouble(&error)
         })?;
         let version = connection.parameter("server_version");
         let version = version.and_then(crate::probe::version).map(str::to_owned);
@@ -155,23 +153,23 @@ impl Server {
 /// Asks whether the server can speak TLS; it answers with one letter.
 async fn may_encrypt(tcp: &mut TcpStream) -> Result<bool, Trouble> {
     const PLEASE: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
-    tcp.write_all(&PLEASE).await.map_err(|_| Trouble::Lost)?;
-    match tcp.read_u8().await {
-        Ok(b'S') => Ok(true),
-        Ok(b'N') => Ok(false),
-        Ok(_) => Err(Trouble::NotPostgres),
-        Err(_) => Err(Trouble::Lost),
+    tcp.write_all(&PLEASE).await?;
+    match tcp.read_u8().await? {
+        b'S' => Ok(true),
+        b'N' => Ok(false),
+        _ => Err(Trouble::Foreign),
     }
 }
 
 impl Place for Server {
     type Session = Session;
-    type Trouble = Trouble;
+
+    const TONGUE: &'static str = "Postgres";
 
     async fn open(&self) -> Result<Session, Trouble> {
         match self.connect().await {
             // PgBouncer refuses options. What they guard against is guarded by the transaction as well.
-            Err(Trouble::Option) if !self.takes_no_options.swap(true, Ordering::Relaxed) => {
+            Err(Trouble::Denied(_)) if !self.takes_no_options.swap(true, Ordering::Relaxed) => {
                 self.connect().await
             }
             connected => connected,
@@ -180,14 +178,6 @@ impl Place for Server {
 
     fn renew(session: &mut Session) {
         session.allowance.renew();
-    }
-
-    fn is_lost(trouble: &Trouble) -> bool {
-        matches!(trouble, Trouble::Lost)
-    }
-
-    fn outcome(trouble: Trouble) -> Outcome {
-        trouble.outcome()
     }
 }
 
@@ -231,7 +221,7 @@ impl Session {
         if results.len() == queries.len() {
             Ok(results)
         } else {
-            Err(Trouble::NotPostgres)
+            Err(Trouble::Foreign)
         }
     }
 
@@ -249,12 +239,12 @@ impl Session {
         };
         // It has logged us in, so a message that is too long is a long row.
         if self.nonsense.was_seen() || self.allowance.is_used_up() {
-            return Err(Trouble::Refused("the query returns too much".to_owned()));
+            return Err(Trouble::says("the query returns too much"));
         }
         match answer {
             Some(Ok(messages)) => Ok(results(messages)),
-            Some(Err(error)) => Err(Trouble::of(&error)),
-            None => Err(Trouble::Lost),
+            Some(Err(error)) => Err(trouble(&error)),
+            None => Err(Trouble::ended()),
         }
     }
 }

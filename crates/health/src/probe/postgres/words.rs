@@ -9,61 +9,30 @@ use std::io;
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
-use crate::Outcome;
+use crate::probe::trouble::Trouble;
 
-/// Why a question was not answered.
-#[derive(Debug)]
-pub(crate) enum Trouble {
-    /// There is no connection, in words that say why.
-    Unreachable(Outcome),
-    /// The connection ended.
-    Lost,
-    /// It sent something that is no answer.
-    NotPostgres,
-    /// The start was refused because of an option; connection pools in between do that.
-    Option,
-    /// It answered with an error, or not with what was hoped for, in words of ours.
-    Refused(String),
-}
-
-impl Trouble {
-    pub(crate) fn outcome(self) -> Outcome {
-        match self {
-            Self::Unreachable(outcome) => outcome,
-            Self::Lost => Outcome::unhealthy("it ended the connection"),
-            Self::NotPostgres => Outcome::unhealthy("it does not speak Postgres"),
-            Self::Option => Outcome::unhealthy(sentence(&SqlState::PROTOCOL_VIOLATION)),
-            Self::Refused(why) => Outcome::unhealthy(why),
-        }
+pub(super) fn trouble(error: &Error) -> Trouble {
+    if let Some(state) = error.code() {
+        return match state.code() {
+            // Said to whoever is connected when the server ends; the next connection shows what is the matter.
+            "57P01" | "57P02" => Trouble::ended(),
+            // The start was refused because of an option; connection pools in between do that.
+            "08P01" => Trouble::Denied(sentence(state)),
+            _ => Trouble::says(sentence(state)),
+        };
     }
-
-    pub(super) fn of(error: &Error) -> Self {
-        if let Some(state) = error.code() {
-            return match state.code() {
-                // Said to whoever is connected when the server ends; the next connection shows what is the matter.
-                "57P01" | "57P02" => Self::Lost,
-                "08P01" => Self::Option,
-                _ => Self::Refused(sentence(state)),
-            };
-        }
-        if error.is_closed() {
-            return Self::Lost;
-        }
-        let io = error.source().and_then(|source| source.downcast_ref());
-        if io.is_some_and(|error: &io::Error| is_end(error.kind())) {
-            return Self::Lost;
-        }
-        // The driver tells the rest apart in its words only; these are constant and hold nothing from the other side.
-        let words = error.to_string();
-        if words.starts_with("invalid configuration") {
-            Self::Refused("it asks for a password".to_owned())
-        } else if words.starts_with("authentication error") {
-            Self::Refused(
-                "it asks for a login that is not supported, or failed to prove itself".to_owned(),
-            )
-        } else {
-            Self::NotPostgres
-        }
+    let io = error.source().and_then(|source| source.downcast_ref());
+    if error.is_closed() || io.is_some_and(|error: &io::Error| is_end(error.kind())) {
+        return Trouble::ended();
+    }
+    // The driver tells the rest apart in its words only; these are constant and hold nothing from the other side.
+    let words = error.to_string();
+    if words.starts_with("invalid configuration") {
+        Trouble::says("it asks for a password")
+    } else if words.starts_with("authentication error") {
+        Trouble::says("it asks for a login that is not supported, or failed to prove itself")
+    } else {
+        Trouble::Foreign
     }
 }
 

@@ -9,10 +9,11 @@ use schemars::JsonSchema;
 use seaworthy_core::dsn::Dsn;
 use serde::{Deserialize, Serialize};
 
-use self::session::{SCHEMES, Server, Session, Trouble};
-use super::kept::{Kept, Question};
+use self::session::{SCHEMES, Server, Session};
+use super::kept::{self, Question};
+use super::trouble::Trouble;
 use super::{Address, Around, Fault, Probe};
-use crate::{Check, Outcome, Running};
+use crate::{Check, Outcome};
 
 /// Sends PING to a Redis server, and asks it for its version and a few counts. One connection, which is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -46,29 +47,8 @@ impl Probe for Redis {
     }
 
     fn check(&self, _: &Around) -> Arc<dyn Check> {
-        let (url, ca) = (self.url.clone(), self.ca.clone());
-        Arc::new(Answers {
-            server: Kept::new(Server { url, ca }),
-            ping: Ping { info: self.info },
-        })
-    }
-}
-
-struct Answers {
-    server: Kept<Server>,
-    ping: Ping,
-}
-
-impl Check for Answers {
-    fn kind(&self) -> &'static str {
-        Redis::KIND
-    }
-
-    fn run(&self) -> Running<'_> {
-        Box::pin(async {
-            let asked = self.server.ask(&self.ping).await;
-            asked.unwrap_or_else(Trouble::outcome)
-        })
+        let server = Server::new(&self.url, self.ca.clone());
+        kept::check(Self::KIND, server, Ping { info: self.info })
     }
 }
 
@@ -77,12 +57,10 @@ struct Ping {
 }
 
 impl Question<Server> for Ping {
-    type Answer = Outcome;
-
     async fn ask(&self, session: &mut Session) -> Result<Outcome, Trouble> {
         let pong: String = session.ask(&redis::cmd("PING")).await?;
         if pong != "PONG" {
-            return Err(Trouble::NotRedis);
+            return Err(Trouble::Foreign);
         }
         let outcome = Outcome::healthy("it answers PING");
         if !self.info {
@@ -91,7 +69,7 @@ impl Question<Server> for Ping {
         // All of it at once: servers before 7.0 do not take several sections.
         match session.ask::<String>(&redis::cmd("INFO")).await {
             Ok(info) => Ok(facts(&info, outcome)),
-            Err(Trouble::NotAllowed) => Ok(Outcome::healthy("it answers PING, and refuses INFO")),
+            Err(Trouble::Denied(_)) => Ok(Outcome::healthy("it answers PING, and refuses INFO")),
             Err(trouble) => Err(trouble),
         }
     }

@@ -3,7 +3,7 @@
 //! The driver's connection is a future that has to be polled beside each question. Nothing is spawned: when a run is dropped,
 //! the connection is gone with it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::{Pin, pin};
 
 use futures_util::FutureExt as _;
@@ -13,14 +13,12 @@ use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, RedisConnectionInfo, RedisError,
 };
 use seaworthy_core::dsn::Dsn;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 
-use crate::Outcome;
+use crate::probe::Fault;
 use crate::probe::bounded::{Allowance, Bounded};
 use crate::probe::kept::Place;
-use crate::probe::tls::{self, Proof};
-use crate::probe::{Fault, unreachable};
+use crate::probe::stream::Target;
+use crate::probe::trouble::Trouble;
 
 /// The schemes of its URLs.
 pub(crate) const SCHEMES: &[&str] = &["redis", "rediss", "valkey", "valkeys"];
@@ -30,74 +28,46 @@ const PORT: u16 = 6379;
 /// What it says, without being asked and without a code, when there is no room for another connection.
 const FULL: &[u8] = b"-ERR max number of clients";
 
-/// Why a question was not answered.
-#[derive(Debug)]
-pub(crate) enum Trouble {
-    /// There is no connection, in words that say why.
-    Unreachable(Outcome),
-    /// The connection ended.
-    Lost,
-    /// It sent something that is no answer.
-    NotRedis,
-    /// It answers, and this user may not ask that.
-    NotAllowed,
-    /// It answered with an error, in words of ours.
-    Refused(String),
-}
-
-impl Trouble {
-    pub(crate) fn outcome(self) -> Outcome {
-        match self {
-            Self::Unreachable(outcome) => outcome,
-            Self::Lost => Outcome::unhealthy("it ended the connection"),
-            Self::NotRedis => Outcome::unhealthy("it does not speak Redis"),
-            Self::NotAllowed => Outcome::unhealthy("its user may not ask that (NOPERM)"),
-            Self::Refused(why) => Outcome::unhealthy(why),
-        }
+fn trouble(error: &RedisError, allowance: &Allowance) -> Trouble {
+    if allowance.is_used_up() {
+        return Trouble::Foreign;
     }
-
-    fn of(error: &RedisError, allowance: &Allowance) -> Self {
-        if allowance.is_used_up() {
-            return Self::NotRedis;
+    if allowance.began_with(FULL) {
+        return full();
+    }
+    match error.kind() {
+        ErrorKind::AuthenticationFailed => Trouble::says(login(error.code())),
+        ErrorKind::Server(ServerErrorKind::NoPerm) => {
+            Trouble::Denied("its user may not ask that (NOPERM)".to_owned())
         }
-        if allowance.began_with(FULL) {
-            return Self::full();
+        ErrorKind::Server(ServerErrorKind::BusyLoading) => {
+            Trouble::says("it is still loading its data (LOADING)")
         }
-        match error.kind() {
-            ErrorKind::AuthenticationFailed => Self::Refused(login(error.code())),
-            ErrorKind::Server(ServerErrorKind::NoPerm) => Self::NotAllowed,
-            ErrorKind::Server(ServerErrorKind::BusyLoading) => {
-                Self::Refused("it is still loading its data (LOADING)".to_owned())
-            }
-            ErrorKind::Server(ServerErrorKind::MasterDown) => {
-                Self::Refused("it is a replica without its primary (MASTERDOWN)".to_owned())
-            }
-            ErrorKind::Server(_) | ErrorKind::Extension => Self::Refused(refused(error)),
-            ErrorKind::Parse | ErrorKind::UnexpectedReturnType => Self::NotRedis,
-            _ if error.is_io_error() || error.is_connection_dropped() => Self::Lost,
-            _ => Self::NotRedis,
+        ErrorKind::Server(ServerErrorKind::MasterDown) => {
+            Trouble::says("it is a replica without its primary (MASTERDOWN)")
         }
+        ErrorKind::Server(_) | ErrorKind::Extension => Trouble::says(refused(error)),
+        ErrorKind::Parse | ErrorKind::UnexpectedReturnType => Trouble::Foreign,
+        _ if error.is_io_error() || error.is_connection_dropped() => Trouble::ended(),
+        _ => Trouble::Foreign,
     }
 }
 
-impl Trouble {
-    fn full() -> Self {
-        Self::Refused("it has too many connections".to_owned())
-    }
+fn full() -> Trouble {
+    Trouble::says("it has too many connections")
 }
 
-fn login(code: Option<&str>) -> String {
+fn login(code: Option<&str>) -> &'static str {
     match code {
         Some("NOAUTH") => "it asks for a password (NOAUTH)",
         _ => "it refuses the user or the password (WRONGPASS)",
     }
-    .to_owned()
 }
 
 fn refused(error: &RedisError) -> String {
     match error.code() {
-        Some("NOAUTH") => login(Some("NOAUTH")),
-        Some("WRONGPASS") => login(None),
+        Some("NOAUTH") => login(Some("NOAUTH")).to_owned(),
+        Some("WRONGPASS") => login(None).to_owned(),
         // Redis has no code for it.
         Some("ERR") if error.detail().is_some_and(|text| text.contains("DB index")) => {
             "it has no database of that number".to_owned()
@@ -123,28 +93,52 @@ pub(crate) fn judge_database(option: &'static str, url: &Dsn, faults: &mut Vec<F
 
 /// Where a Redis is.
 pub(crate) struct Server {
-    pub(crate) url: Dsn,
-    pub(crate) ca: Option<PathBuf>,
+    url: Dsn,
+    target: Target,
+}
+
+impl Server {
+    pub(crate) fn new(url: &Dsn, ca: Option<PathBuf>) -> Self {
+        let tls = matches!(url.scheme(), "rediss" | "valkeys");
+        Self {
+            url: url.clone(),
+            target: Target::new(url, PORT, tls, ca),
+        }
+    }
 }
 
 impl Place for Server {
     type Session = Session;
-    type Trouble = Trouble;
+
+    const TONGUE: &'static str = "Redis";
 
     async fn open(&self) -> Result<Session, Trouble> {
-        Session::open(&self.url, self.ca.as_deref()).await
+        let allowance = Allowance::new();
+        let stream = Bounded::new(self.target.connect().await?, allowance.clone());
+        // What the library says of itself would be one more thing that a user without rights is refused.
+        let mut login = RedisConnectionInfo::default().set_skip_set_lib_name();
+        if let Some(user) = self.url.user() {
+            login = login.set_username(user);
+        }
+        if let Some(password) = self.url.password() {
+            login = login.set_password(password);
+        }
+        if let Ok(database) = self.url.name().parse() {
+            login = login.set_db(database);
+        }
+        // The engine knows the timeout of the check; a second one would only word it differently.
+        let config = AsyncConnectionConfig::new().set_response_timeout(None);
+        let opened = MultiplexedConnection::new_with_config(&login, stream, config).await;
+        let (connection, driver) = opened.map_err(|error| trouble(&error, &allowance))?;
+        Ok(Session {
+            connection,
+            driver: Box::pin(driver),
+            allowance,
+        })
     }
 
     fn renew(session: &mut Session) {
         session.allowance.renew();
-    }
-
-    fn is_lost(trouble: &Trouble) -> bool {
-        matches!(trouble, Trouble::Lost)
-    }
-
-    fn outcome(trouble: Trouble) -> Outcome {
-        trouble.outcome()
     }
 }
 
@@ -156,47 +150,6 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    async fn open(url: &Dsn, ca: Option<&Path>) -> Result<Self, Trouble> {
-        let (host, port) = (url.host(), url.port_or(PORT));
-        let tcp = TcpStream::connect((host.as_str(), port)).await;
-        let tcp = tcp.map_err(|error| Trouble::Unreachable(unreachable(&error)))?;
-        tcp.set_nodelay(true).ok();
-        if matches!(url.scheme(), "rediss" | "valkeys") {
-            let secured = tls::secure(tcp, &host, Proof::Full, ca).await;
-            Self::over(secured.map_err(Trouble::Refused)?, url).await
-        } else {
-            Self::over(tcp, url).await
-        }
-    }
-
-    async fn over<S>(stream: S, url: &Dsn) -> Result<Self, Trouble>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let allowance = Allowance::new();
-        let stream = Bounded::new(stream, allowance.clone());
-        // What the library says of itself would be one more thing that a user without rights is refused.
-        let mut login = RedisConnectionInfo::default().set_skip_set_lib_name();
-        if let Some(user) = url.user() {
-            login = login.set_username(user);
-        }
-        if let Some(password) = url.password() {
-            login = login.set_password(password);
-        }
-        if let Ok(database) = url.name().parse() {
-            login = login.set_db(database);
-        }
-        // The engine knows the timeout of the check; a second one would only word it differently.
-        let config = AsyncConnectionConfig::new().set_response_timeout(None);
-        let opened = MultiplexedConnection::new_with_config(&login, stream, config).await;
-        let (connection, driver) = opened.map_err(|error| Trouble::of(&error, &allowance))?;
-        Ok(Self {
-            connection,
-            driver: Box::pin(driver),
-            allowance,
-        })
-    }
-
     /// Sends a command and reads its answer.
     pub(crate) async fn ask<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<T, Trouble> {
         let mut asking = pin!(command.query_async::<T>(&mut self.connection));
@@ -208,9 +161,9 @@ impl Session {
         };
         match answer {
             Some(Ok(answer)) => Ok(answer),
-            Some(Err(error)) => Err(Trouble::of(&error, &self.allowance)),
-            None if self.allowance.began_with(FULL) => Err(Trouble::full()),
-            None => Err(Trouble::Lost),
+            Some(Err(error)) => Err(trouble(&error, &self.allowance)),
+            None if self.allowance.began_with(FULL) => Err(full()),
+            None => Err(Trouble::ended()),
         }
     }
 }

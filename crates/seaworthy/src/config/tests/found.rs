@@ -102,7 +102,7 @@ fn what_was_written_wins_whole() {
         ("REDIS_URL", "redis://elsewhere:1"),
         ("DATABASE_URL", "postgres://db"),
     ];
-    let named = "health: {checks: [{kind: tcp, name: redis, address: 'cache:6379'}]}";
+    let named = "health: {checks: [{kind: tcp, name: redis, addr: 'cache:6379'}]}";
     let loaded = load(named, &url).unwrap();
     assert_eq!(checks(&loaded), ["database: postgres", "redis: tcp"]);
     assert!(
@@ -251,7 +251,7 @@ fn every_kind_that_goes_somewhere_says_so_in_its_schema() {
                 };
             }
         }
-        let check: super::health::Check = serde_json::from_value(check).unwrap();
+        let check: super::check::Check = serde_json::from_value(check).unwrap();
         let around = seaworthy_health::probe::Around {
             variables: Variables::default(),
             ..Default::default()

@@ -166,6 +166,14 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     ("threads: 0", "threads: 0 is too small"),
     ("log: {levle: info}", "log.levle: unknown key `levle`"),
+    (
+        "health: {checks: [{kind: tcp, name: a, addr: 'a:1', address: 'a:1'}]}",
+        "health.checks[0].address: unknown key `address`",
+    ),
+    (
+        "health: {checks: [{kind: tcp, name: a, addr: 'a:1', interval: 1ms}]}",
+        "health.checks[0].interval: a check runs at most every 100ms",
+    ),
 ];
 
 #[test]
@@ -190,6 +198,7 @@ fn what_is_fine_is_not_complained_about() {
         "shutdown: {hooks: [{name: cleanup_temp_files, remove_tree: /tmp/scry_cache, ignore_errors: true}]}",
         "shutdown: {hooks: [{name: a, exec: [sh, -c, 'echo'], timeout: 2s}, {name: b, http: {url: 'http://127.0.0.1:1/x'}}]}",
         "endpoints: [{path: /a, view: live}, {path: /a, view: live, listen: admin}]",
+        "health: {checks: [{kind: tcp, name: a, addr: 'a:1', required: false}]}",
         "x-anything: {a: 1}\nlisten: {x-b: 2}",
     ] {
         assert_eq!(problems(text), Vec::<String>::new(), "{text}");
