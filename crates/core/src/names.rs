@@ -283,6 +283,10 @@ pub mod event {
     pub const CHECK_CHANGED: &str = "check.changed";
     /// Somebody set what a check shows, or that has ended.
     pub const CHECK_OPERATED: &str = "check.operated";
+    /// A feature runs on its fallback from now on.
+    pub const FEATURE_DEGRADED: &str = "feature.degraded";
+    /// A feature is as it should be again.
+    pub const FEATURE_RECOVERED: &str = "feature.recovered";
     /// A suspended instance goes on.
     pub const APP_RESUMED: &str = "app.resumed";
     /// The app died too often.

@@ -38,6 +38,7 @@ fn what_cannot_work_is_refused_before_it_starts() {
         ["query"]
     );
     assert_eq!(found(json!({ "url": "http://db", "queue": "q" })), ["url"]);
+    assert_eq!(found(json!({ "url": "amqp://mq" })), ["queue"]);
     assert_eq!(
         found(json!({ "url": "redis://db", "queue": "q", "warn": 20_000 })),
         ["warn"]
@@ -55,7 +56,7 @@ fn what_cannot_work_is_refused_before_it_starts() {
 mod real {
     use seaworthy_core::health::State;
     use seaworthy_testkit::Result;
-    use seaworthy_testkit::server::{Postgres, Redis};
+    use seaworthy_testkit::server::{Postgres, RabbitMq, Redis};
 
     use super::looking::{NOBODY, hangs, look, says};
     use super::*;
@@ -202,6 +203,23 @@ mod real {
         }
         let writes = check::<Rows>(json!({ "url": server.url(), "query": "DELETE FROM jobs" }));
         says(&writes, "the query writes, and a check only reads (25006)").await;
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn depths_in_rabbitmq() -> Result<()> {
+        let rabbit = RabbitMq::start().await?;
+        rabbit.fill("jobs", 3).await?;
+        let at =
+            |name: &str| queue(json!({ "url": rabbit.url(), "queue": name, "warn": 2, "fail": 5 }));
+        let waiting = look(&at("jobs")).await;
+        assert_eq!(waiting.state, State::Warn, "{waiting:?}");
+        assert_eq!(waiting.metadata["queue_depth"], 3);
+        let none = look(&at("nothing")).await;
+        assert_eq!(
+            (none.state, none.message.as_str()),
+            (State::Fail, "there is no queue `nothing` (404)")
+        );
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ use seaworthy_core::identity::TrustedProxies;
 use seaworthy_core::names::metric;
 use seaworthy_core::quantity::Bound;
 use seaworthy_core::route::RouteTable;
+use seaworthy_health::probe::traffic::Watch;
 use seaworthy_health::{Ask, Board, View};
 use seaworthy_http::drain::Drain;
 use seaworthy_http::edge::{Edge, Limits};
@@ -22,6 +23,7 @@ use seaworthy_http::timer::SweepTimer;
 use seaworthy_http::upstream::{self, Roster};
 use seaworthy_telemetry::metrics::Registry;
 
+use crate::config::check::Check;
 use crate::config::endpoints::{Allow, Listener, Mode};
 use crate::config::observe::ErrorFormat;
 use crate::config::{Config, Endpoint, Route};
@@ -57,6 +59,8 @@ pub struct Components {
     pub registry: Arc<Registry>,
     /// Whether requests are counted.
     pub metrics: bool,
+    /// Sees requests for the checks of traffic.
+    pub traffic: Watch,
     /// Connections of one worker.
     pub max_connections: usize,
     limits: Limits,
@@ -129,6 +133,7 @@ impl Components {
             board: state.board,
             registry: state.registry,
             metrics: config.metrics.enabled,
+            traffic: Watch::new(config.health.checks.iter().filter_map(Check::watched)),
             max_connections: usize::try_from(limits.max_connections)
                 .unwrap_or(usize::MAX)
                 .div_ceil(threads),

@@ -84,7 +84,7 @@ impl Floor {
             let help = "let `fail_below` be the smaller one";
             faults.push(Fault::new("fail_below", message, help));
         }
-        judge_key(key, faults);
+        judge_key("as", key, faults);
     }
 
     /// Judges `count`, of which `message` speaks.

@@ -12,6 +12,7 @@ pub mod celery;
 pub mod count;
 pub mod disk;
 pub mod exec;
+pub mod feature;
 pub mod grpc;
 pub mod heartbeat;
 pub mod http;
@@ -24,6 +25,7 @@ pub mod mysql;
 pub mod nats;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+pub mod process;
 #[cfg(any(feature = "redis", feature = "postgres"))]
 pub mod queue;
 pub mod rabbitmq;
@@ -37,6 +39,7 @@ mod sql;
 mod stream;
 pub mod tcp;
 mod tls;
+pub mod traffic;
 mod trouble;
 pub mod upstream;
 mod wire;
@@ -79,6 +82,8 @@ pub struct Around {
     pub own: Vec<SocketAddr>,
     /// What addresses may be taken from.
     pub variables: Variables,
+    /// The app, when it is supervised here.
+    pub app: Option<process::App>,
 }
 
 /// Something wrong with an option.
@@ -129,12 +134,12 @@ pub(crate) fn judge_url(
 }
 
 /// What is wrong with a name for metadata.
-pub(crate) fn judge_key(key: &str, faults: &mut Vec<Fault>) {
+pub(crate) fn judge_key(option: &'static str, key: &str, faults: &mut Vec<Fault>) {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
     if key.is_empty() || key.len() > 64 || !key.bytes().all(fits) {
         let message = "it is not a name for metadata";
         let help = "write one word, such as `workers`";
-        faults.push(Fault::new("as", message, help));
+        faults.push(Fault::new(option, message, help));
     }
 }
 

@@ -1,4 +1,4 @@
-//! How much waits in a queue.
+//! How much waits in a queue, whatever it is in.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use super::kept;
 #[cfg(feature = "redis")]
 use super::kept::Question;
 use super::limits::Ceiling;
+use super::rabbitmq::{self, VirtualHost};
 #[cfg(feature = "redis")]
 use super::trouble::Trouble;
 use super::{Address, Around, Fault, Probe};
@@ -21,14 +22,14 @@ use super::postgres;
 #[cfg(feature = "redis")]
 use super::redis::session as redis_session;
 
-/// Asks how much waits in a queue: a list, stream, sorted set or set in Redis, or what a query on Postgres counts. Shows
-/// `queue_depth`.
+/// Asks how much waits in a queue: a list, stream, sorted set or set in Redis, a queue of RabbitMQ, or what a query on Postgres
+/// counts. Shows `queue_depth`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Queue {
-    /// Where the queue is: `redis://…` or `postgres://…`, as in the kinds of these names.
+    /// Where the queue is: `redis://…`, `amqp://…` or `postgres://…`, as in the kinds `redis`, `rabbitmq` and `postgres`.
     #[serde(default, skip_serializing_if = "Dsn::is_nowhere")]
     pub url: Dsn,
-    /// The key of the queue in Redis. One that is not there is empty. Of a stream all entries count, also those that were read.
+    /// The key of the queue in Redis, where one that is not there is empty, or its name in RabbitMQ, where it has to exist. Of a stream all entries count, also those that were read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<String>,
     /// The query on Postgres that counts, such as `SELECT count(*) FROM jobs WHERE done_at IS NULL`. It can only read.
@@ -53,6 +54,11 @@ impl Probe for Queue {
         let schemes: Vec<&str> = all_schemes().collect();
         super::judge_url("url", &self.url, &schemes, around, faults);
         self.limits.faults(faults);
+        if rabbitmq::SCHEMES.contains(&self.url.scheme()) {
+            let has = self.queue.as_ref().is_some_and(|queue| !queue.is_empty());
+            self.judge_only(has && self.query.is_none(), "queue", faults);
+            rabbitmq::judge(&self.url, self.queue.as_deref(), faults);
+        }
         #[cfg(feature = "redis")]
         if redis_session::SCHEMES.contains(&self.url.scheme()) {
             redis_session::judge_database("url", &self.url, faults);
@@ -74,6 +80,14 @@ impl Probe for Queue {
     }
 
     fn check(&self, _: &Around) -> Arc<dyn Check> {
+        if rabbitmq::SCHEMES.contains(&self.url.scheme()) {
+            let server = super::amqp::Server::new(&self.url, self.ca.clone());
+            let virtual_host = VirtualHost {
+                queue: self.queue.clone(),
+                limits: self.limits,
+            };
+            return kept::check(Self::KIND, server, virtual_host);
+        }
         #[cfg(feature = "postgres")]
         if postgres::session::SCHEMES.contains(&self.url.scheme()) {
             let server = postgres::session::Server::new(&self.url, self.ca.clone());
@@ -102,6 +116,7 @@ impl Probe for Queue {
 
 fn all_schemes() -> impl Iterator<Item = &'static str> {
     let all: &[&[&'static str]] = &[
+        rabbitmq::SCHEMES,
         #[cfg(feature = "redis")]
         redis_session::SCHEMES,
         #[cfg(feature = "postgres")]
@@ -114,7 +129,8 @@ impl Queue {
     fn judge_only(&self, is_alone: bool, option: &'static str, faults: &mut Vec<Fault>) {
         if !is_alone {
             let message = format!("`{}://…` takes the option `{option}`", self.url.scheme());
-            let help = "name the key with `queue` for Redis, the query with `query` for Postgres";
+            let help =
+                "name it with `queue` for Redis and RabbitMQ, the query with `query` for Postgres";
             faults.push(Fault::new(option, message, help));
         }
     }

@@ -37,6 +37,22 @@ pub struct RabbitMq {
     pub ca: Option<PathBuf>,
 }
 
+/// The schemes of its URLs.
+pub(super) const SCHEMES: &[&str] = &["amqp", "amqps"];
+
+/// What is wrong with the names in it beyond what is common to all.
+pub(super) fn judge(url: &Dsn, queue: Option<&str>, faults: &mut Vec<Fault>) {
+    if !fits(&url.name()) {
+        let message = "a virtual host has at most 255 bytes";
+        faults.push(Fault::new("url", message, "shorten the path of the URL"));
+    }
+    if queue.is_some_and(|queue| queue.is_empty() || !fits(queue)) {
+        let message = "the name of a queue has 1 to 255 bytes";
+        let help = "write the name as RabbitMQ lists it";
+        faults.push(Fault::new("queue", message, help));
+    }
+}
+
 impl Probe for RabbitMq {
     const KIND: &'static str = "rabbitmq";
 
@@ -45,23 +61,8 @@ impl Probe for RabbitMq {
     }
 
     fn faults(&self, around: &Around, faults: &mut Vec<Fault>) {
-        super::judge_url("url", &self.url, &["amqp", "amqps"], around, faults);
-        if !fits(&self.url.name()) {
-            let message = "a virtual host has at most 255 bytes";
-            faults.push(Fault::new("url", message, "shorten the path of the URL"));
-        }
-        if self
-            .queue
-            .as_deref()
-            .is_some_and(|queue| queue.is_empty() || !fits(queue))
-        {
-            let message = "the name of a queue has 1 to 255 bytes";
-            faults.push(Fault::new(
-                "queue",
-                message,
-                "write the name as RabbitMQ lists it",
-            ));
-        }
+        super::judge_url("url", &self.url, SCHEMES, around, faults);
+        judge(&self.url, self.queue.as_deref(), faults);
         self.limits.faults(faults);
     }
 
@@ -76,9 +77,9 @@ impl Probe for RabbitMq {
 }
 
 /// Opens the virtual host, and looks at a queue in it.
-struct VirtualHost {
-    queue: Option<String>,
-    limits: Ceiling,
+pub(super) struct VirtualHost {
+    pub(super) queue: Option<String>,
+    pub(super) limits: Ceiling,
 }
 
 impl Question<Server> for VirtualHost {

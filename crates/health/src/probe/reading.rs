@@ -38,7 +38,7 @@ impl Expected {
             faults.push(Fault::new("pointer", message, "write it as `/queue/depth`"));
         }
         if let Some(key) = &self.key {
-            judge_key(key, faults);
+            judge_key("as", key, faults);
         }
         let number = |number: &Option<Number>| number.as_ref().and_then(Number::as_f64);
         if let (Some(min), Some(max)) = (number(&self.min), number(&self.max))

@@ -11,7 +11,7 @@ use seaworthy_http::views::Views;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use super::{Admin, Request, checks, guard};
+use super::{Admin, Request, checks, features, guard};
 use crate::instance::Status;
 use crate::instance::client::{self, Question};
 use crate::views::{PATIENCE, Part};
@@ -23,6 +23,7 @@ pub fn router(admin: Admin, over_tcp: bool) -> Router {
         .route("/-/stop", post(stop))
         .route("/-/prestop", get(state).post(prestop))
         .merge(checks::routes())
+        .merge(features::routes())
         .fallback(views)
         .layer(middleware::from_fn_with_state(
             admin.clone(),

@@ -5,6 +5,7 @@
 
 mod api;
 mod checks;
+mod features;
 mod guard;
 
 use std::io;

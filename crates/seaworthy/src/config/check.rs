@@ -42,7 +42,7 @@ pub enum Check {
     Mysql(Of<probe::mysql::Mysql>),
     /// Whether Redis answers.
     Redis(Of<probe::redis::Redis>),
-    /// How many entries wait, in Redis or by a query.
+    /// How many entries wait, in Redis, in RabbitMQ or by a query.
     Queue(Of<probe::queue::Queue>),
     /// How many rows a query counts.
     Rows(Of<probe::rows::Rows>),
@@ -62,6 +62,12 @@ pub enum Check {
     Count(Of<probe::count::Count>),
     /// Whether a worker has been heard of.
     Heartbeat(Of<probe::heartbeat::Heartbeat>),
+    /// Whether the app's own processes run, and what they use.
+    Process(Of<probe::process::Process>),
+    /// Whether requests of a route succeed.
+    Traffic(Of<probe::traffic::Traffic>),
+    /// Whether a feature is on its fallback.
+    Feature(Of<probe::feature::Feature>),
     /// What another service says of its health.
     Upstream(Of<probe::upstream::Upstream>),
 }
@@ -165,6 +171,9 @@ macro_rules! each {
             Check::Memory($of) => $act,
             Check::Count($of) => $act,
             Check::Heartbeat($of) => $act,
+            Check::Process($of) => $act,
+            Check::Traffic($of) => $act,
+            Check::Feature($of) => $act,
             Check::Upstream($of) => $act,
         }
     };
@@ -214,6 +223,15 @@ impl Check {
             faults.push(Fault::new("timeout", message, "write a time such as `2s`"));
         }
         faults
+    }
+
+    /// The route whose requests it has to be told of.
+    #[must_use]
+    pub fn watched(&self) -> Option<&str> {
+        match self {
+            Self::Traffic(of) => Some(&of.probe.route),
+            _ => None,
+        }
     }
 
     /// The variable that it waits for.

@@ -82,6 +82,7 @@ impl Config {
         Around {
             own: self.listen.admin.own().into_iter().collect(),
             variables: self.variables.clone(),
+            app: None,
         }
     }
 }

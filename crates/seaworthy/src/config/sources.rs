@@ -109,6 +109,7 @@ fn found(loader: Loader<Config>, options: &Options) -> Loader<Config> {
                 ))
             })
             .collect(),
+        app: None,
     };
     let checks = "health.checks";
     found::look(&around).iter().fold(loader, |loader, found| {

@@ -73,7 +73,11 @@ async fn serve(parts: Parts) -> io::Result<()> {
         "seaworthy",
     );
     let metrics = components.metrics.then(|| components.registry.worker());
-    let telemetry = Rc::new(Telemetry { metrics, lines });
+    let telemetry = Rc::new(Telemetry {
+        metrics,
+        lines,
+        traffic: components.traffic.clone(),
+    });
     spawn_local(housekeeping(upstream.clone(), telemetry.clone()));
     let stack = stack::build(
         &components,

@@ -207,7 +207,7 @@ impl Parts {
         let (requests, incoming) = mpsc::channel(16);
         let reaper = Reaper::start(true).context("cannot watch child processes")?;
         checks::leave_children_to_them(&reaper);
-        let health = checks::start(&self.config, self.face.clone(), self.registry.clone());
+        let health = checks::start(&self.config, &self.face, self.registry.clone());
         let instance = self
             .admin(&plane, requests, &health, &budget, &folder, admin_is_set)
             .await?;
@@ -298,7 +298,7 @@ impl Parts {
                 checks: Checks {
                     health: health.clone(),
                     pace: self.config.health.pace(),
-                    around: Arc::new(self.config.around()),
+                    around: Arc::new(checks::around(&self.config, &self.face)),
                 },
             };
             tokio::spawn(listener.serve(admin));

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use rustix::process::Pid;
 use seaworthy_core::health::Status;
 use seaworthy_core::names::{event, metric};
-use seaworthy_health::probe::exec;
+use seaworthy_health::probe::process::{App, Instance};
+use seaworthy_health::probe::{Around, exec};
 use seaworthy_health::{Change, Component, Health, Report};
 use seaworthy_lifecycle::reap::Reaper;
 use seaworthy_telemetry::metrics::Registry;
@@ -17,20 +18,38 @@ use super::face::Face;
 use crate::config::Config;
 
 /// Starts every check of `config`. From now on `face` shows what they find.
-pub(super) fn start(config: &Config, face: Face, registry: Arc<Registry>) -> Health {
+pub(super) fn start(config: &Config, face: &Face, registry: Arc<Registry>) -> Health {
+    let teller = face.clone();
     let health = Health::new(move |change| match change {
         Change::Report(report) => {
-            measure(&face.board().snapshot().report, report, &registry);
-            face.report(report);
+            measure(&teller.board().snapshot().report, report, &registry);
+            teller.report(report);
         }
         Change::Status { from, now } => tell_status(*from, now),
         Change::Expired { now } => tell_expired(now),
     });
-    let around = config.around();
+    let around = around(config, face);
     for check in &config.health.checks {
         health.register(check.spec(config.health.pace(), &around));
     }
     health
+}
+
+/// What checks have to know of this process.
+pub(super) fn around(config: &Config, face: &Face) -> Around {
+    let face = face.clone();
+    let list = move || {
+        let instances = face.instances();
+        let instances = instances.iter().map(|one| Instance {
+            pid: one.pid,
+            restarts: one.restarts,
+        });
+        instances.collect()
+    };
+    Around {
+        app: Some(App::new(list)),
+        ..config.around()
+    }
 }
 
 /// Commands of checks are children of this process, and not the reaper's.

@@ -1,5 +1,6 @@
 //! The life of a prediction service, end to end.
 
+use jiff::Timestamp;
 use seaworthy_testkit::Result;
 use seaworthy_testkit::client::{self, Connection, Response};
 use seaworthy_testkit::process::Seaworthy;
@@ -144,5 +145,30 @@ async fn graceful_shutdown() -> Result<()> {
         "{}",
         output.stderr()
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn predictions_that_succeed_are_counted() -> Result<()> {
+    let seaworthy = start().await?;
+    loaded(&seaworthy).await?;
+    let before = Timestamp::now();
+    for _ in 0..3 {
+        predict(&seaworthy, "/v1/predict", r#"{"features": [1]}"#).await?;
+    }
+    predict(&seaworthy, "/v1/predict", "{").await?;
+    client::get(seaworthy.public(), "/v1/healthz").await?;
+    let model = seaworthy.look("/-/checks/model?fresh=1").await?.json()?;
+    assert_eq!(model["metadata"]["predictions_total"], 3, "{model}");
+    let detail = client::get(seaworthy.public(), "/v1/healthz/detailed")
+        .await?
+        .json()?;
+    let shown = &detail["checks"]["model"];
+    assert_eq!(shown["predictions_total"], 3, "{detail}");
+    let last: Timestamp = shown["last_prediction"]
+        .as_str()
+        .unwrap_or_default()
+        .parse()?;
+    assert!(last.duration_since(before).as_secs().abs() <= 2, "{last}");
     Ok(())
 }

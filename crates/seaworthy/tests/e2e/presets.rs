@@ -7,11 +7,23 @@ use seaworthy_testkit::server::App;
 use seaworthy_testkit::wait::{PATIENCE, until};
 use serde_json::{Value, json};
 
-async fn preset(name: &str) -> Result<Seaworthy> {
+/// One that runs without any of the servers of its preset: what waits for a variable is switched off.
+pub(crate) async fn preset(name: &str) -> Result<Seaworthy> {
     let builder = Seaworthy::run(App::Mock.command()?)
         .flag("--preset")
         .flag(name);
-    builder.set("shutdown.propagation", "0s").ready().await
+    let builder = builder.set("shutdown.propagation", "0s");
+    let seaworthy = builder.set("health.auto", false).start().await?;
+    for warning in seaworthy.output().events("config.warning") {
+        let named = warning["message"]
+            .as_str()
+            .and_then(|said| said.split('`').nth(1));
+        let path = format!("/-/checks/{}/disable", named.unwrap_or_default());
+        let disabled = seaworthy.steer(&path).await?;
+        assert_eq!(disabled.status, 200, "{warning}: {}", disabled.text());
+    }
+    seaworthy.ready(PATIENCE).await?;
+    Ok(seaworthy)
 }
 
 async fn ask(seaworthy: &Seaworthy, path: &str) -> Result<(u16, Value)> {
@@ -67,7 +79,11 @@ async fn scry_lives_with_three_keys_and_tells_components_when_asked() -> Result<
             .as_array()
             .map(|all| all.iter().map(|one| one["name"].clone()).collect())
             .unwrap_or_default();
-        assert_eq!(names, ["database", "api"], "{path}");
+        assert_eq!(
+            names,
+            ["database", "redis", "celery", "kafka", "api"],
+            "{path}"
+        );
         assert_eq!(
             keys(&detail["components"][0]),
             ["message", "metadata", "name", "status"]
@@ -124,9 +140,16 @@ async fn soma_is_alive_and_nothing_else() -> Result<()> {
         (200, json!({"status": "alive"}))
     );
     let (code, health) = ask(&seaworthy, "/health").await?;
+    let components = health["components"].as_array().cloned().unwrap_or_default();
+    let names: Vec<_> = components.iter().map(|one| one["name"].clone()).collect();
     assert_eq!(
-        (code, &health["components"][0]["name"]),
-        (503, &"database".into())
+        (code, names),
+        (
+            503,
+            ["postgres", "kafka", "redis", "database"]
+                .map(Value::from)
+                .to_vec()
+        )
     );
     Ok(())
 }
@@ -149,4 +172,99 @@ async fn harvester_tells_status_version_uptime_and_components() -> Result<()> {
     );
     assert_eq!(ask(&seaworthy, "/health/live").await?.0, 200);
     Ok(())
+}
+
+#[tokio::test]
+async fn a_feature_is_put_on_its_fallback_by_hand() -> Result<()> {
+    let seaworthy = preset("house").await?;
+    let steer = async |method, path: &str, body| seaworthy.steer_with(method, path, body).await;
+    let component = async || -> Result<Value> {
+        Ok(ask(&seaworthy, "/health/check").await?.1["components"]["algorithm"].clone())
+    };
+    until("the algorithm to be healthy", PATIENCE, || async {
+        (component().await.ok()?["status"] == "healthy").then_some(())
+    })
+    .await?;
+    assert_eq!(component().await?["metadata"]["active"], "primary");
+    let set = steer(
+        "PUT",
+        "/-/features/algorithm",
+        r#"{"reason": "odds are off", "for": "10m"}"#,
+    )
+    .await?;
+    assert_eq!(
+        (set.status, &set.json()?["active"]),
+        (200, &"FIXED_HOUSE_EDGE".into())
+    );
+    until("the fallback to be shown", PATIENCE, || async {
+        (component().await.ok()?["status"] == "degraded").then_some(())
+    })
+    .await?;
+    let shown = component().await?;
+    assert_eq!(shown["metadata"]["active"], "FIXED_HOUSE_EDGE");
+    assert_eq!(
+        shown["message"],
+        "FIXED_HOUSE_EDGE is served instead: odds are off"
+    );
+    assert_eq!(ask(&seaworthy, "/health/ready").await?.0, 200);
+    let summary = ask(&seaworthy, "/health/summary").await?.1;
+    assert_eq!(summary["degraded_features"], json!(["algorithm"]));
+    seaworthy.wait_event("feature.degraded").await?;
+    assert_eq!(
+        steer("DELETE", "/-/features/algorithm", "").await?.status,
+        204
+    );
+    until("the algorithm to be healthy", PATIENCE, || async {
+        (component().await.ok()?["status"] == "healthy").then_some(())
+    })
+    .await?;
+    seaworthy.wait_event("feature.recovered").await?;
+    assert_eq!(
+        steer("DELETE", "/-/features/algorithm", "").await?.status,
+        404
+    );
+    for bad in [r#"{"active": "a b"}"#, r#"{"actvie": "a"}"#] {
+        let refused = steer("PUT", "/-/features/algorithm", bad).await?;
+        assert!(
+            (400..500).contains(&refused.status),
+            "{bad}: {}",
+            refused.status
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_apps_process_is_a_component_when_asked_for() -> Result<()> {
+    let yaml = "health: {interval: 200ms, checks: [{kind: process, name: app_process}]}";
+    let builder = Seaworthy::run(App::Mock.command()?).config(yaml);
+    let seaworthy = builder.ready().await?;
+    let pid = seaworthy.app_pids().await?[0];
+    let facts = until("the facts of two looks", PATIENCE, || async {
+        let one = seaworthy
+            .look("/-/checks/app_process")
+            .await
+            .ok()?
+            .json()
+            .ok()?;
+        let has_two = one["metadata"]["cpu_percent"].is_number();
+        has_two.then(|| one["metadata"].clone())
+    })
+    .await?;
+    assert_eq!(
+        (&facts["pids"], &facts["running"]),
+        (&json!([pid]), &1.into())
+    );
+    assert!(facts["memory_mb"].as_f64() > Some(0.5) && facts["uptime_seconds"].is_number());
+    seaworthy.kill_app(0).await?;
+    until("the restart to be told", PATIENCE, || async {
+        let one = seaworthy
+            .look("/-/checks/app_process?fresh=1")
+            .await
+            .ok()?
+            .json()
+            .ok()?;
+        (one["metadata"]["restarts"] == 1).then_some(())
+    })
+    .await
 }

@@ -382,10 +382,7 @@ const PRESETS: &[(&str, &[&str])] = &[
 #[tokio::test]
 async fn each_preset_starts_and_answers_its_paths() -> Result<()> {
     for (preset, paths) in PRESETS {
-        let builder = Seaworthy::run(App::Mock.command()?)
-            .flag("--preset")
-            .flag(preset);
-        let mut seaworthy = builder.set("shutdown.propagation", "0s").ready().await?;
+        let mut seaworthy = crate::presets::preset(preset).await?;
         for path in *paths {
             let answer = client::get(seaworthy.public(), path).await?;
             assert_eq!(answer.status, 200, "{preset} {path}: {}", answer.text());

@@ -155,6 +155,12 @@ fn presets_load_without_a_word() {
         let folder = tempfile::tempdir().unwrap();
         let loaded = Config::load(&Options {
             preset: Some(preset.name().into()),
+            env: vars(&[
+                ("DATABASE_URL", "postgres://db"),
+                ("REDIS_URL", "redis://cache"),
+                ("CELERY_BROKER_URL", "redis://cache"),
+                ("KAFKA_BOOTSTRAP_SERVERS", "kafka:9092"),
+            ]),
             ..options(folder.path())
         })
         .unwrap();
