@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Around, Fault, Probe, judge_key};
-use crate::{Check, Outcome, Running};
+use crate::{Check, Outcome, Running, clock};
 
 /// Counts the requests of a route that succeed, and fails when for some time none of those that come does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -66,7 +66,7 @@ struct Tally {
 impl Tally {
     fn new() -> Self {
         Self {
-            began: (Instant::now(), SystemTime::now()),
+            began: (clock::now(), SystemTime::now()),
             successes: AtomicU64::new(0),
             last_success: AtomicU64::new(0),
             last_failure: AtomicU64::new(0),
@@ -75,7 +75,9 @@ impl Tally {
     }
 
     fn now(&self) -> u64 {
-        let passed = self.began.0.elapsed().as_millis();
+        let passed = clock::now()
+            .saturating_duration_since(self.began.0)
+            .as_millis();
         u64::try_from(passed).map_or(u64::MAX, |passed| passed.saturating_add(1))
     }
 
@@ -289,14 +291,14 @@ mod tests {
         assert_eq!(outcome.state, State::Ok);
     }
 
-    #[test]
-    fn failures_count_after_a_while_and_only_while_they_go_on() {
+    #[tokio::test(start_paused = true)]
+    async fn failures_count_after_a_while_and_only_while_they_go_on() {
         let limit = Std::from_millis(100);
         let (watch, check) = (Watch::new(["/c"]), succeeds("/c", Some(limit.into())));
         let fail = || watch.finished(&finished("GET", "/c", 503));
         fail();
         assert_eq!(check.look().state, State::Ok, "once is not for long");
-        std::thread::sleep(limit);
+        tokio::time::advance(limit).await;
         assert_eq!(check.look().state, State::Ok, "nobody has asked since");
         fail();
         assert_eq!(check.look().state, State::Fail);

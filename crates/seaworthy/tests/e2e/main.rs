@@ -13,6 +13,7 @@ mod identity;
 mod kronos;
 mod launch;
 mod limits;
+mod matrix;
 mod operations;
 mod presets;
 mod protocols;
