@@ -13,7 +13,6 @@ use seaworthy_core::route::RouteTable;
 use serde::{Deserialize, Serialize};
 
 use super::Config;
-use super::health::Check;
 
 /// What the app is given when it is asked itself and nothing says how long.
 const USUAL: Duration = Duration::from_secs(60);
@@ -108,14 +107,15 @@ pub(super) fn validate(config: &Config, findings: &mut Findings) {
                     .error(at, format!("there is no check called `{name}`"))
                     .help("name one of `health.checks`");
             }
-            Some(check) if check.about() == About::Dependency => refuse(at, name, check, findings),
+            Some(check) if check.about() == About::Dependency => {
+                refuse(at, name, check.kind(), findings)
+            }
             Some(_) => {}
         }
     }
 }
 
-fn refuse(at: String, name: &str, check: &Check, findings: &mut Findings) {
-    let kind = check.kind();
+fn refuse(at: String, name: &str, kind: &str, findings: &mut Findings) {
     findings
         .error(at, format!("liveness cannot depend on `{name}`: a restart of the app does not mend what a {kind} check looks at"))
         .help("take it out; readiness follows it already, and the app is not restarted while it is down");

@@ -19,9 +19,23 @@ pub struct Status {
     pub app: App,
     /// Requests being answered now.
     pub inflight: u64,
+    /// What Seaworthy did by itself lately, oldest first.
+    #[serde(default)]
+    pub events: Vec<Event>,
     /// The shutdown budget and, once stopping, how far it is; shown as it is.
     #[serde(default)]
     pub shutdown: serde_json::Value,
+}
+
+/// Something that Seaworthy did by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When, in RFC 3339.
+    pub at: String,
+    /// Its public name, such as `app.restarting`.
+    pub event: String,
+    /// The text of the log.
+    pub text: String,
 }
 
 /// The app: nothing in it when a remote one is served.
