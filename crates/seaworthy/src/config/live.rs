@@ -13,6 +13,7 @@ use seaworthy_core::route::RouteTable;
 use serde::{Deserialize, Serialize};
 
 use super::Config;
+use super::service::Kind;
 
 /// What the app is given when it is asked itself and nothing says how long.
 const USUAL: Duration = Duration::from_secs(60);
@@ -72,6 +73,12 @@ impl Config {
         live.stall_after.or(asked)
     }
 
+    /// Whether anything here says when the app counts as broken.
+    #[must_use]
+    pub fn is_judged(&self) -> bool {
+        self.stall_after().is_some() || !self.health.live.checks.is_empty()
+    }
+
     /// The routes whose answers prove nothing, if anybody judges.
     #[must_use]
     pub fn pings(&self) -> Option<Arc<RouteTable>> {
@@ -94,6 +101,15 @@ pub(super) fn validate(config: &Config, findings: &mut Findings) {
         findings.error("health.live.ignore", error.to_string());
     }
     validate_time(config, findings);
+    if live.upstream && config.service.kind == Kind::Worker {
+        findings
+            .error(
+                "health.live.upstream",
+                "a worker cannot be asked: it listens nowhere",
+            )
+            .related("service.kind")
+            .help("let it give a heartbeat, and name that check in `health.live.checks`");
+    }
     for (index, name) in live.checks.iter().enumerate() {
         let at = format!("health.live.checks[{index}]");
         let check = config

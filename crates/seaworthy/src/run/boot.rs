@@ -33,6 +33,7 @@ use super::{budget, checks, state_dir};
 use crate::admin::{self, Admin, Checks};
 use crate::components::{Components, State};
 use crate::config::listen::{Admin as AdminAddress, Bind};
+use crate::config::service::Kind;
 use crate::config::{Config, Options};
 use crate::failure::Failure;
 use crate::instance::{Instance, Status, new_token, status};
@@ -135,7 +136,8 @@ impl Parts {
             .as_ref()
             .map(App::announce)
             .transpose()
-            .context("cannot find a port for the app")?;
+            .context("cannot find a port for the app")?
+            .flatten();
         let roster = match (&plan, &config.app.connect) {
             (None, Some(remote)) => Roster::remote(remote.clone()),
             _ => Roster::supervised(),
@@ -347,6 +349,7 @@ impl Parts {
         let moved = matches!((&admin, &self.config.listen.admin), (Some(got), AdminAddress::At(wished)) if got != wished && !leaves_open(wished));
         announce::announce(
             &Facts {
+                worker: self.config.service.kind == Kind::Worker,
                 app: self.server.as_ref().map(|(name, address)| (*name, address)),
                 remote: self
                     .config

@@ -23,3 +23,4 @@ mod tls;
 mod uploads;
 mod views;
 mod websocket;
+mod worker;
