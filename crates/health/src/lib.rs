@@ -27,6 +27,7 @@ pub use check::{Check, Running, blocking, from_fn};
 pub use health::{Health, NoSuchCheck, Only};
 pub use outcome::{Metadata, Outcome};
 pub use registry::Change;
+pub use render::{ComponentDocument, ReportDocument, draft_schema};
 pub use report::{Component, Operated, Report};
 pub use snapshot::{Gate, Snapshot};
 pub use spec::{Policy, Spec};

@@ -16,10 +16,10 @@ use seaworthy_core::names::event;
 use seaworthy_core::quantity::Duration;
 use seaworthy_health::probe::Around;
 use seaworthy_health::probe::heartbeat::Beats;
-use seaworthy_health::{Component, Health, NoSuchCheck, Only, Operated, Report};
+use seaworthy_health::{Health, NoSuchCheck, Only, Report};
 use seaworthy_http::error::Error;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Admin, guard};
 use crate::config::health::{Check, Health as Settings};
@@ -80,7 +80,7 @@ impl Asked {
     }
 }
 
-async fn list(State(admin): State<Admin>, Query(asked): Query<Asked>) -> Json<Value> {
+async fn list(State(admin): State<Admin>, Query(asked): Query<Asked>) -> Response {
     let health = &admin.checks.health;
     let only = asked.only();
     let report = if asked.fresh() {
@@ -90,11 +90,7 @@ async fn list(State(admin): State<Admin>, Query(asked): Query<Asked>) -> Json<Va
         let components = all.components.iter().filter(|one| only.takes(one));
         Report::new(components.cloned().collect())
     };
-    Json(json!({
-        "status": report.whole.status,
-        "ready": report.whole.open,
-        "checks": report.components.iter().map(|one| document(one)).collect::<Value>(),
-    }))
+    Json(report.document()).into_response()
 }
 
 async fn one(
@@ -109,7 +105,7 @@ async fn one(
         health.report().component(&name).cloned()
     };
     match component {
-        Some(component) => Json(document(&component)).into_response(),
+        Some(component) => Json(component.document()).into_response(),
         None => unknown(&NoSuchCheck(name)),
     }
 }
@@ -140,7 +136,7 @@ async fn put(
     audit(&name, "registered", None);
     let shown = checks.health.check_component(&name).await;
     match shown {
-        Ok(component) => (StatusCode::CREATED, Json(document(&component))).into_response(),
+        Ok(component) => (StatusCode::CREATED, Json(component.document())).into_response(),
         Err(error) => unknown(&error),
     }
 }
@@ -241,7 +237,7 @@ fn operated(
     }
     audit(name, what, time);
     match health.report().component(name) {
-        Some(component) => Json(document(component)).into_response(),
+        Some(component) => Json(component.document()).into_response(),
         None => unknown(&NoSuchCheck(name.to_owned())),
     }
 }
@@ -255,17 +251,6 @@ fn audit(name: &str, what: &str, time: Option<Std>) {
         seconds = time.map(|time| time.as_secs()),
         "the check {name} was {what} by hand{limit}"
     );
-}
-
-/// A component as the API shows it.
-fn document(one: &Component) -> Value {
-    let mut document = one.document();
-    let until = one.operated.and_then(Operated::until);
-    if let Some(until) = until {
-        let left = until.saturating_duration_since(std::time::Instant::now());
-        document["seconds_left"] = left.as_secs().into();
-    }
-    document
 }
 
 fn unknown(error: &NoSuchCheck) -> Response {

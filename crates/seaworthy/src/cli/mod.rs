@@ -35,6 +35,11 @@ pub use prestop::PrestopArgs;
 pub use status::StatusArgs;
 pub use stop::StopArgs;
 
+/// The exit code of a verb that did what it should, and found nothing amiss.
+const FINE: u8 = 0;
+/// The exit code of a verb that reports, and whose report has something amiss.
+const FINDINGS: u8 = 1;
+
 /// Makes any service fit for production.
 #[derive(Clone, Debug, Parser)]
 #[command(
@@ -148,7 +153,7 @@ fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let Cli { global, verb } = cli;
     let done = match verb {
         Verb::Run(args) => run::execute(&global, &args),
-        verb => execute(&global, verb).map(|()| 0),
+        verb => execute(&global, verb),
     };
     done.map_or_else(|error| report(&global, &error), ExitCode::from)
 }
@@ -176,7 +181,8 @@ fn with_dashes(error: &clap::Error, args: &[OsString]) -> Option<String> {
     ))
 }
 
-fn execute(global: &Global, verb: Verb) -> anyhow::Result<()> {
+/// Gives the exit code: what was found is an answer, not an error.
+fn execute(global: &Global, verb: Verb) -> anyhow::Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -184,14 +190,15 @@ fn execute(global: &Global, verb: Verb) -> anyhow::Result<()> {
         match verb {
             Verb::Mock(args) => mock::execute(args).await,
             Verb::Status(args) => status::execute(global, &args).await,
-            Verb::Health(args) => health::execute(global, &args).await,
             Verb::Ctl(args) => ctl::execute(global, &args).await,
             Verb::Stop(args) => stop::execute(global, &args).await,
             Verb::Prestop(args) => prestop::execute(global, &args).await,
             Verb::Explain(args) => explain::execute(global, &args),
             Verb::Config(args) => config::execute(global, &args),
+            Verb::Health(args) => return health::execute(global, &args).await,
             Verb::Run(_) => unreachable!("run is taken before"),
         }
+        .map(|()| FINE)
     })
 }
 
