@@ -10,5 +10,6 @@ pub mod launch;
 pub mod listeners;
 pub mod mock;
 pub mod run;
+pub mod schemas;
 pub mod stack;
 pub mod views;

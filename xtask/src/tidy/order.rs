@@ -9,7 +9,7 @@ const PRODUCT: &str = "crates/seaworthy";
 /// The modules of the product from left to right; those on one line stand beside each other.
 const ORDER: [&[&str]; 8] = [
     &["config", "failure", "instance", "mock"],
-    &["launch", "views"],
+    &["launch", "schemas", "views"],
     &["components"],
     &["stack"],
     &["listeners"],

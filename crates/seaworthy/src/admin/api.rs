@@ -8,12 +8,11 @@ use axum::{Json, Router, middleware};
 use seaworthy_core::catalogue;
 use seaworthy_http::error::Error;
 use seaworthy_http::views::Views;
-use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::{Admin, Request, checks, guard};
-use crate::instance::Status;
 use crate::instance::client::{self, Question};
+use crate::instance::{Phase, Status};
 use crate::views::{PATIENCE, Part};
 
 /// Everything the admin listener serves. `over_tcp` adds the check of names that browsers could be led here by.
@@ -44,12 +43,13 @@ async fn stop(State(admin): State<Admin>) -> Response {
     if admin.requests.send(Request::Stop).await.is_err() {
         return over();
     }
-    (StatusCode::ACCEPTED, Json(json!({"state": "stopping"}))).into_response()
+    (StatusCode::ACCEPTED, Json(Phase { state: "stopping" })).into_response()
 }
 
 /// Says where the service stands; taking it out of rotation is a change and needs POST.
-async fn state(State(admin): State<Admin>) -> Json<Value> {
-    Json(json!({"state": admin.board.snapshot().state}))
+async fn state(State(admin): State<Admin>) -> Json<Phase> {
+    let state = admin.board.snapshot().state;
+    Json(Phase { state })
 }
 
 async fn prestop(State(admin): State<Admin>) -> Response {

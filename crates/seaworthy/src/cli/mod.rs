@@ -13,6 +13,7 @@ mod mock;
 mod output;
 mod prestop;
 mod run;
+mod schema;
 mod status;
 mod stop;
 
@@ -32,6 +33,7 @@ pub use health::HealthArgs;
 pub use locate::Which;
 pub use mock::MockArgs;
 pub use prestop::PrestopArgs;
+pub use schema::SchemaArgs;
 pub use status::StatusArgs;
 pub use stop::StopArgs;
 
@@ -88,6 +90,8 @@ pub enum Verb {
     Explain(ExplainArgs),
     /// Check and show the configuration
     Config(ConfigArgs),
+    /// Show what answers look like, and check one
+    Schema(SchemaArgs),
 }
 
 const RUN_EXAMPLES: &str = "\
@@ -195,6 +199,7 @@ fn execute(global: &Global, verb: Verb) -> anyhow::Result<u8> {
             Verb::Prestop(args) => prestop::execute(global, &args).await,
             Verb::Explain(args) => explain::execute(global, &args),
             Verb::Config(args) => config::execute(global, &args),
+            Verb::Schema(args) => return schema::execute(global, &args),
             Verb::Health(args) => return health::execute(global, &args).await,
             Verb::Run(_) => unreachable!("run is taken before"),
         }

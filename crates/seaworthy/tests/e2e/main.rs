@@ -16,6 +16,7 @@ mod limits;
 mod operations;
 mod presets;
 mod protocols;
+mod schemas;
 mod starts;
 mod terminal;
 mod tls;
