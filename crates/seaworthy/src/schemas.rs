@@ -128,12 +128,22 @@ impl Document {
 
     /// Its schema, as a part of another document.
     pub fn part(self) -> Value {
-        let settings = SchemaSettings::draft2020_12().for_serialize();
-        let inlined = settings.with(|settings| settings.inline_subschemas = true);
-        let mut schema = (self.schema)(&mut inlined.into_generator());
+        let written = SchemaSettings::draft2020_12().for_serialize();
+        let mut schema = (self.schema)(&mut inlined(written));
         NeverNull.transform(&mut schema);
         schema.to_value()
     }
+}
+
+/// The schema of something that is sent to Seaworthy, as a part of another document.
+pub fn input<T: JsonSchema>() -> Value {
+    let read = SchemaSettings::draft2020_12().for_deserialize();
+    T::json_schema(&mut inlined(read)).to_value()
+}
+
+fn inlined(settings: SchemaSettings) -> SchemaGenerator {
+    let settings = settings.with(|settings| settings.inline_subschemas = true);
+    settings.into_generator()
 }
 
 /// What may be left out is left out when there is none, and never written as `null`.

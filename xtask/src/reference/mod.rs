@@ -35,6 +35,7 @@ fn pages(root: &Path) -> anyhow::Result<Vec<Page>> {
     let mut pages = vec![
         Page::new("docs/configuration.md", &["config", "schema"], keys::render),
         Page::new("docs/errors.md", &["explain", "--json"], errors::render),
+        Page::new("docs/openapi.json", &["openapi"], json),
     ];
     let schemas = ask(root, &["schema", "list", "--json"])?;
     for schema in schemas.as_array().context("no list of schemas")? {

@@ -10,6 +10,7 @@ mod explain;
 mod health;
 mod locate;
 mod mock;
+mod openapi;
 mod output;
 mod prestop;
 mod run;
@@ -32,6 +33,7 @@ pub use explain::ExplainArgs;
 pub use health::HealthArgs;
 pub use locate::Which;
 pub use mock::MockArgs;
+pub use openapi::OpenapiArgs;
 pub use prestop::PrestopArgs;
 pub use schema::SchemaArgs;
 pub use status::StatusArgs;
@@ -92,6 +94,8 @@ pub enum Verb {
     Config(ConfigArgs),
     /// Show what answers look like, and check one
     Schema(SchemaArgs),
+    /// Print which paths are answered, as OpenAPI
+    Openapi(OpenapiArgs),
 }
 
 const RUN_EXAMPLES: &str = "\
@@ -199,6 +203,7 @@ fn execute(global: &Global, verb: Verb) -> anyhow::Result<u8> {
             Verb::Prestop(args) => prestop::execute(global, &args).await,
             Verb::Explain(args) => explain::execute(global, &args),
             Verb::Config(args) => config::execute(global, &args),
+            Verb::Openapi(args) => openapi::execute(global, &args),
             Verb::Schema(args) => return schema::execute(global, &args),
             Verb::Health(args) => return health::execute(global, &args).await,
             Verb::Run(_) => unreachable!("run is taken before"),

@@ -1,6 +1,7 @@
 //! Which path shows which view, on which listener, to whom.
 
 mod merge;
+mod mount;
 mod part;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use seaworthy_http::views::Views;
 use seaworthy_telemetry::metrics::{self, Registry};
 
 pub use merge::{MergeLayer, PATIENCE};
+pub use mount::mounted;
 pub use part::Part;
 
 /// One path.

@@ -13,6 +13,7 @@ mod identity;
 mod kronos;
 mod launch;
 mod limits;
+mod openapi;
 mod operations;
 mod presets;
 mod protocols;
