@@ -32,7 +32,7 @@ pub use schema::draft_schema;
 use word::{Moment, Word};
 
 /// The media type of the draft.
-const DRAFT: &str = "application/health+json";
+pub(crate) const DRAFT: &str = "application/health+json";
 
 /// A snapshot as one question sees it.
 struct Scene<'a> {
