@@ -4,6 +4,7 @@
 //! 2 usage or configuration, 3 what the verb needs could not be reached; `run` adds those of the app. The verbs that talk to a running
 //! instance find it by its state folder and change nothing on their own.
 
+mod check;
 mod config;
 mod ctl;
 mod explain;
@@ -27,6 +28,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::failure::Failure;
 
+pub use check::CheckArgs;
 pub use config::{ConfigArgs, options};
 pub use ctl::CtlArgs;
 pub use explain::ExplainArgs;
@@ -82,6 +84,8 @@ pub enum Verb {
     Status(StatusArgs),
     /// Show what the running instance depends on, and whether it works
     Health(HealthArgs),
+    /// Look for what would break in production, and say how to mend it
+    Check(CheckArgs),
     /// Steer the running instance
     Ctl(CtlArgs),
     /// Shut the running instance down
@@ -205,6 +209,7 @@ fn execute(global: &Global, verb: Verb) -> anyhow::Result<u8> {
             Verb::Config(args) => config::execute(global, &args),
             Verb::Openapi(args) => openapi::execute(global, &args),
             Verb::Schema(args) => return schema::execute(global, &args),
+            Verb::Check(args) => return check::execute(global, &args).await,
             Verb::Health(args) => return health::execute(global, &args).await,
             Verb::Run(_) => unreachable!("run is taken before"),
         }

@@ -5,6 +5,7 @@
 
 mod checks;
 mod configuration;
+mod endpoints;
 mod errors;
 mod framing;
 mod front;
