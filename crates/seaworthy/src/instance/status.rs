@@ -1,9 +1,10 @@
 //! What `GET /-/status` answers: written by the admin API, read by `seaworthy status`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The state of an instance at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// The phase of its life, such as `running` or `draining`.
     pub state: String,
@@ -28,7 +29,7 @@ pub struct Status {
 }
 
 /// Something that Seaworthy did by itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
     /// When, in RFC 3339.
     pub at: String,
@@ -39,14 +40,14 @@ pub struct Event {
 }
 
 /// The app: nothing in it when a remote one is served.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct App {
     /// Its processes.
     pub instances: Vec<AppInstance>,
 }
 
 /// One process of the app.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AppInstance {
     /// Its process, while there is one.
     pub pid: Option<u32>,
@@ -56,4 +57,11 @@ pub struct AppInstance {
     pub state: String,
     /// How many times it had to be started again.
     pub restarts: u64,
+}
+
+/// Where an instance is in its life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Phase {
+    /// The word for it, such as `running` or `stopping`.
+    pub state: &'static str,
 }

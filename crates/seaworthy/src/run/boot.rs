@@ -39,6 +39,7 @@ use crate::failure::Failure;
 use crate::instance::{Instance, Status, new_token, status};
 use crate::listeners;
 use crate::listeners::tls::Files;
+use crate::openapi;
 use crate::views::Table;
 
 /// Where Seaworthy listens when nothing says otherwise.
@@ -305,6 +306,7 @@ impl Parts {
                     settings: Arc::new(self.config.health.clone()),
                     around: Arc::new(self.config.around()),
                 },
+                openapi: openapi::document(&self.config).to_string().into(),
             };
             tokio::spawn(listener.serve(admin));
         }

@@ -5,6 +5,7 @@
 
 mod checks;
 mod configuration;
+mod endpoints;
 mod errors;
 mod framing;
 mod front;
@@ -13,9 +14,11 @@ mod identity;
 mod kronos;
 mod launch;
 mod limits;
+mod openapi;
 mod operations;
 mod presets;
 mod protocols;
+mod schemas;
 mod stall;
 mod starts;
 mod terminal;

@@ -239,6 +239,31 @@ async fn own_pass_and_merge_decide_who_answers() -> Result<()> {
 }
 
 #[tokio::test]
+async fn every_shape_has_the_apps_part_in_its_own_place() -> Result<()> {
+    let formats = [
+        ("full", "/components/1/metadata/body/app"),
+        ("scry", "/components/0/metadata/body/app"),
+        ("kronos", "/checks/upstream/body/app"),
+        ("house", "/components/upstream/metadata/body/app"),
+        ("soma", "/components/0/metadata/body/app"),
+        ("harvester", "/components/0/check_duration_ms"),
+    ];
+    let entries = formats.map(|(format, _)| {
+        format!("- {{path: /{format}, view: detailed, mode: merge, format: {format}}}\n")
+    });
+    let yaml = format!("endpoints:\n{}", entries.concat());
+    let builder = Seaworthy::build().config(&yaml);
+    let (seaworthy, _origin) = before_with(Script::always(APPS_OWN), builder).await?;
+    for (format, at) in formats {
+        let merged = client::get(seaworthy.public(), &format!("/{format}")).await?;
+        let document = merged.json()?;
+        let found = document.pointer(at).and_then(Value::as_f64);
+        assert!(found.is_some(), "{format}: {document}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn merged_metrics_hold_both_pages() -> Result<()> {
     let page = "# TYPE app_jobs_total counter\napp_jobs_total 5\n# TYPE http_requests_total counter\nhttp_requests_total 1\n";
     let answer = format!(
