@@ -18,8 +18,8 @@ use super::service::Kind;
 /// What the app is given when it is asked itself and nothing says how long.
 const USUAL: Duration = Duration::from_secs(60);
 
-/// When the app counts as broken although its process runs. Only then does Seaworthy restart it, and only while everything it
-/// depends on works.
+/// When the app counts as broken although its process runs. Only then does Seaworthy restart it, and only while everything that
+/// it needs works: all checks of dependencies that are not optional.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Live {

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use seaworthy_core::event::{Event, Level};
-use seaworthy_core::health::Verdict;
+use seaworthy_core::health::{Verdict, Weight};
 use seaworthy_core::names::event;
 use seaworthy_health::{Health, Only};
 use seaworthy_lifecycle::journal::Journal;
@@ -206,10 +206,8 @@ impl Judge {
 
     fn culprit(&self) -> String {
         let report = self.health.report();
-        let mut broken = report
-            .components
-            .iter()
-            .filter(|one| one.counts() && one.state.is_broken());
+        let mut broken = (report.components.iter())
+            .filter(|one| one.counts() && one.state.is_broken() && one.weight != Weight::Optional);
         broken
             .next()
             .map_or_else(String::new, |one| format!("{}: {}", one.name, one.message))
