@@ -18,7 +18,7 @@ async fn validate(name: &str, file: &Path) -> Result<Ended> {
 async fn every_view_in_every_format_is_valid() -> Result<()> {
     let formats = ["full", "scry", "kronos", "house", "soma", "harvester"];
     let views = ["live", "ready", "startup", "detailed", "summary"];
-    let mut yaml = "health: {checks: [{kind: tcp, name: gone, address: \"127.0.0.1:1\", critical: false}]}\nendpoints:\n".to_owned();
+    let mut yaml = "health: {checks: [{kind: tcp, name: gone, addr: \"127.0.0.1:1\", critical: false}]}\nendpoints:\n".to_owned();
     for (format, view) in pairs(&formats, &views) {
         let path = format!("/{format}/{view}");
         yaml += &format!("  - {{path: {path}, view: {view}, format: {format}}}\n");
