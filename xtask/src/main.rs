@@ -1,7 +1,7 @@
 //! Repository rules as code: what a compiler cannot refuse and a reviewer forgets.
 //!
 //! `cargo xtask tidy` reads the tree and prints every breach at once; it changes nothing and needs no network.
-//! `cargo xtask reference` writes the generated pages of `docs/`, or says with `--check` that they are stale.
+//! `cargo xtask reference` writes what is generated (pages of `docs/`, `schemas/`), or says with `--check` that it is stale.
 
 mod reference;
 mod source;

@@ -35,3 +35,4 @@ pub use schema::{closest_setting, is_known, schema_of};
 pub use secret::Secret;
 pub use show::{Setting, yaml};
 pub use source::{Layer, Origin, Place, Source, Sources};
+pub use suggest::closest;

@@ -1,10 +1,7 @@
 //! "Did you mean": the known word closest to an unknown one.
 
 /// Finds the candidate that was probably meant.
-pub(crate) fn closest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let fold = |text: &str| text.to_lowercase().replace('-', "_");
     let wanted = fold(word);
     if wanted.len() > 64 {

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 
-use crate::{Ask, Snapshot, render};
+use crate::{Ask, Component, Snapshot, render};
 
 /// A finished answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +89,7 @@ impl Board {
     pub fn answer(&self, ask: Ask<'_>, now: SystemTime) -> Option<Answer> {
         let newest = self.0.newest.load();
         let Some(place) = ask.place() else {
-            return render::answer(&newest.snapshot, ask, now);
+            return render::answer(&newest.snapshot, ask, None, now);
         };
         let second = now
             .duration_since(SystemTime::UNIX_EPOCH)
@@ -99,12 +99,17 @@ impl Board {
         if let Some(kept) = kept.load().as_ref().filter(is_new) {
             return Some(kept.answer.clone());
         }
-        let answer = render::answer(&newest.snapshot, ask, now)?;
+        let answer = render::answer(&newest.snapshot, ask, None, now)?;
         kept.store(Some(Arc::new(Dated {
             version: newest.number,
             second,
             answer: answer.clone(),
         })));
         Some(answer)
+    }
+
+    /// The same with what the app itself says of its health as one more component. Nobody else is given this answer.
+    pub fn answer_with(&self, ask: Ask<'_>, part: &Component, now: SystemTime) -> Option<Answer> {
+        render::answer(&self.0.newest.load().snapshot, ask, Some(part), now)
     }
 }

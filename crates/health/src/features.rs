@@ -7,7 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::clock;
+
+/// What is served by a feature that is as it should be.
+pub(crate) const PRIMARY: &str = "primary";
 
 /// More names are not kept.
 const MOST: usize = 256;
@@ -102,17 +108,51 @@ impl Features {
         current(self.features().get(name)?)
     }
 
-    /// All features by name, each with its fallback if it is on one.
-    pub fn all(&self) -> Vec<(String, Option<Fallback>)> {
+    /// All features by name, as they are shown.
+    pub fn documents(&self) -> Vec<FeatureDocument> {
         let features = self.features();
         let features = features.iter();
         features
-            .map(|(name, feature)| (name.clone(), current(feature)))
+            .map(|(name, feature)| FeatureDocument::new(name, current(feature).as_ref()))
             .collect()
     }
 
     fn features(&self) -> MutexGuard<'_, BTreeMap<String, Feature>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A feature as the admin API shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct FeatureDocument {
+    /// Its name.
+    pub name: String,
+    /// What is served: `primary`, or the name of a fallback.
+    pub active: String,
+    /// Whether it is on its fallback.
+    pub degraded: bool,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When the fallback ends by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds_left: Option<u64>,
+}
+
+impl FeatureDocument {
+    /// The feature `name`, and its fallback if it is on one.
+    #[must_use]
+    pub fn new(name: &str, fallback: Option<&Fallback>) -> Self {
+        let until = fallback.and_then(|fallback| fallback.until);
+        let active = fallback.map_or(PRIMARY, |fallback| &fallback.active);
+        Self {
+            name: name.to_owned(),
+            active: active.to_owned(),
+            degraded: fallback.is_some(),
+            reason: fallback.map(|fallback| fallback.reason.clone()),
+            seconds_left: until
+                .map(|until| until.saturating_duration_since(clock::now()).as_secs()),
+        }
     }
 }
 
@@ -143,7 +183,11 @@ mod tests {
         tokio::time::advance(Duration::from_secs(61)).await;
         assert_eq!(features.fallback("algorithm"), None);
         assert!(!features.recover("algorithm"), "it has ended by itself");
-        assert_eq!(features.all(), [("algorithm".to_owned(), None)]);
+        let shown = FeatureDocument::new("algorithm", None);
+        assert_eq!(
+            (shown.active.as_str(), features.documents()),
+            (PRIMARY, vec![shown.clone()])
+        );
     }
 
     #[test]

@@ -123,11 +123,12 @@ impl Report {
             .find(|component| component.name == name)
     }
 
-    /// The states of everything that the app needs; one in doubt is not known.
+    /// The states of everything that the app needs; one in doubt is not known. What is optional it does without, by
+    /// definition, so that a missing nicety does not excuse an app that gets nowhere.
     pub fn dependencies(&self) -> impl Iterator<Item = State> {
         let counting = self.components.iter().filter(|one| one.counts());
         counting
-            .filter(|one| one.about == About::Dependency)
+            .filter(|one| one.about == About::Dependency && one.weight != Weight::Optional)
             .map(|one| {
                 if one.in_doubt && !one.state.is_broken() {
                     State::Unknown

@@ -124,6 +124,13 @@ async fn stop_with(plan: &Plan, paper: &mut Paper, hurry: &Hurry) -> (Summary, J
     (summary, journal)
 }
 
+/// What follows from the first event of a name.
+fn next(journal: &Journal, name: &str) -> String {
+    let recent = journal.recent();
+    let found = recent.iter().find(|entry| entry.event.name == name);
+    found.unwrap().event.next.clone()
+}
+
 fn names(journal: &Journal) -> Vec<&'static str> {
     journal
         .recent()
@@ -165,13 +172,21 @@ async fn an_idle_service_stops_at_once_and_in_order() {
     );
     assert!(summary.duration < s(1) && !summary.forced);
     assert_eq!(summary.exit_code(), 0);
+    assert_eq!(
+        next(&journal, "shutdown.marked"),
+        "new requests are refused from now on"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn it_serves_on_for_the_propagation_and_ends_the_drain_with_the_last_request() {
     let mut paper = Paper::new();
     (paper.requests, paper.busy) = (20, s(7));
-    let (summary, _) = stop(&plan(Wishes::new(s(30)), s(5)), &mut paper).await;
+    let (summary, journal) = stop(&plan(Wishes::new(s(30)), s(5)), &mut paper).await;
+    assert_eq!(
+        next(&journal, "shutdown.marked"),
+        "requests are still served for 5000 ms"
+    );
     assert!(paper.log.contains(&("mark", 0)) && paper.log.contains(&("begin_drain", 5)));
     assert!(paper.log.contains(&("end_drain", 7)), "{:?}", paper.log);
     assert_eq!(

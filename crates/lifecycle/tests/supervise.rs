@@ -62,7 +62,7 @@ fn launcher(
         program.env.push(("AT".into(), Some(path.clone().into())));
         Ok(Launch {
             program,
-            address: Address::Unix(path),
+            address: Some(Address::Unix(path)),
         })
     }
 }
@@ -425,7 +425,7 @@ async fn an_address_that_somebody_else_serves_is_refused() {
     let launcher = move |_, _| {
         Ok(Launch {
             program: shell("sleep 999"),
-            address: address.clone(),
+            address: Some(address.clone()),
         })
     };
     let supervisor =

@@ -12,8 +12,8 @@ use seaworthy_core::identity::TrustedProxies;
 use seaworthy_core::names::metric;
 use seaworthy_core::quantity::Bound;
 use seaworthy_core::route::RouteTable;
+use seaworthy_health::Board;
 use seaworthy_health::probe::traffic::Watch;
-use seaworthy_health::{Ask, Board, View};
 use seaworthy_http::drain::Drain;
 use seaworthy_http::edge::{Edge, Limits};
 use seaworthy_http::identify;
@@ -24,10 +24,10 @@ use seaworthy_http::upstream::{self, Roster};
 use seaworthy_telemetry::metrics::Registry;
 
 use crate::config::check::Check;
-use crate::config::endpoints::{Allow, Listener, Mode};
+use crate::config::endpoints::Listener;
 use crate::config::observe::ErrorFormat;
-use crate::config::{Config, Endpoint, Route};
-use crate::views::{Entry, Mode as Answers, Table};
+use crate::config::{Config, Route};
+use crate::views::{self, Entry, Table};
 
 /// Seconds that stand for "no limit" where a clock is needed all the same: a day.
 const LONG: Duration = Duration::from_secs(86_400);
@@ -128,8 +128,8 @@ impl Components {
                 .iter()
                 .map(|route| time_limits(config, *route))
                 .collect(),
-            public_views: views(config, Listener::Public),
-            admin_views: views(config, Listener::Admin),
+            public_views: views::mounted(config, Listener::Public),
+            admin_views: views::mounted(config, Listener::Admin),
             board: state.board,
             registry: state.registry,
             metrics: config.metrics.enabled,
@@ -221,73 +221,5 @@ fn time_limits(config: &Config, route: Option<&Route>) -> timeout::Limits {
         idle: silence,
         events: silence,
         tunnel: limits.websocket_idle.get().map(|limit| limit.0),
-    }
-}
-
-/// The paths of one listener: the canonical ones, unless the file maps them to something else, and the file's.
-fn views(config: &Config, listener: Listener) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = config
-        .endpoints
-        .iter()
-        .filter(|endpoint| endpoint.listen == listener && endpoint.mode() != Mode::Pass)
-        .map(|endpoint| entry(config, endpoint))
-        .collect();
-    let mut canonical = vec![
-        ("/health/live", View::Live),
-        ("/health/ready", View::Ready),
-        ("/health/startup", View::Startup),
-    ];
-    if listener == Listener::Admin {
-        canonical.extend([
-            ("/health", View::Detailed),
-            ("/health/detailed", View::Detailed),
-            ("/health/summary", View::Summary),
-        ]);
-        if config.metrics.enabled {
-            canonical.push(("/metrics", View::Metrics));
-        }
-    }
-    for (path, view) in canonical {
-        let mapped = config
-            .endpoints
-            .iter()
-            .any(|endpoint| endpoint.listen == listener && endpoint.path == path);
-        if !mapped {
-            let answers = if view == View::Metrics {
-                Answers::Merge
-            } else {
-                Answers::Own
-            };
-            let ask = Ask {
-                case: config.health.case,
-                outside: listener == Listener::Public,
-                ..Ask::view(view)
-            };
-            entries.push(Entry {
-                path: path.to_owned(),
-                ask,
-                loopback_only: false,
-                answers,
-            });
-        }
-    }
-    entries
-}
-
-fn entry(config: &Config, endpoint: &Endpoint) -> Entry {
-    Entry {
-        path: endpoint.path.clone(),
-        ask: Ask {
-            format: endpoint.format,
-            case: config.health.case,
-            outside: !endpoint.detail(),
-            ..Ask::view(endpoint.view)
-        },
-        loopback_only: endpoint.allow.contains(&Allow::Loopback),
-        answers: if endpoint.mode() == Mode::Merge {
-            Answers::Merge
-        } else {
-            Answers::Own
-        },
     }
 }

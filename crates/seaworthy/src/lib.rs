@@ -9,6 +9,8 @@ pub mod instance;
 pub mod launch;
 pub mod listeners;
 pub mod mock;
+pub mod openapi;
 pub mod run;
+pub mod schemas;
 pub mod stack;
 pub mod views;

@@ -7,13 +7,14 @@ use crate::tree::Tree;
 const PRODUCT: &str = "crates/seaworthy";
 
 /// The modules of the product from left to right; those on one line stand beside each other.
-const ORDER: [&[&str]; 8] = [
+const ORDER: [&[&str]; 9] = [
     &["config", "failure", "instance", "mock"],
-    &["launch", "views"],
+    &["launch", "schemas", "views"],
     &["components"],
     &["stack"],
     &["listeners"],
     &["admin"],
+    &["openapi"],
     &["run"],
     &["cli"],
 ];

@@ -7,7 +7,7 @@ use seaworthy_core::health::About;
 use serde::{Deserialize, Serialize};
 
 use super::{Around, Fault, Probe};
-use crate::features::is_name;
+use crate::features::{PRIMARY, is_name};
 use crate::{Check, Features, Outcome, Running};
 
 /// Degraded while a feature runs on its fallback. Shows which one is `active`.
@@ -52,7 +52,7 @@ impl Check for OnPrimary {
     fn run(&self) -> Running<'_> {
         let Self(name, features) = self;
         Box::pin(std::future::ready(match features.fallback(name) {
-            None => Outcome::healthy("it is as it should be").with("active", "primary"),
+            None => Outcome::healthy("it is as it should be").with("active", PRIMARY),
             Some(fallback) => {
                 let mut message = format!("{} is served instead", fallback.active);
                 if !fallback.reason.is_empty() {

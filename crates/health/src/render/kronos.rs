@@ -1,41 +1,70 @@
 //! A prediction service: checks by name, each with its facts beside its word.
 
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
 use seaworthy_core::health::Status;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 
 use super::Scene;
-use crate::report::Component;
+use super::word::{Moment, Word};
+use crate::{Component, Metadata};
 
-pub(super) fn document(scene: &Scene<'_>) -> Value {
-    let mut document = json!({
-        "status": scene.word(scene.status()),
-        "timestamp": scene.now(),
-        "uptime_seconds": scene.uptime(),
-    });
-    if let Some(reason) = scene.reason() {
-        document["message"] = reason.into();
-    }
-    if scene.shows_components() {
-        let checks = scene.components();
-        let checks: Map<String, Value> = checks
-            .map(|one| (one.name.clone(), check(scene, one)))
-            .collect();
-        document["checks"] = checks.into();
-    }
-    document
+/// The health of a prediction service.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Document<'a> {
+    /// The word for the whole.
+    status: Word,
+    /// When this was written.
+    timestamp: Moment,
+    /// Seconds since the start.
+    uptime_seconds: u64,
+    /// Why the word is not `healthy`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    /// What it depends on, by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checks: Option<BTreeMap<&'a str, Check<'a>>>,
 }
 
-fn check(scene: &Scene<'_>, one: &Component) -> Value {
-    let mut facts = Map::new();
-    facts.insert("status".to_owned(), scene.word(one.status));
-    for (key, value) in &one.metadata {
-        // How long the look took is no fact about what was looked at.
-        if key != "latency_ms" {
-            facts.insert(key.clone(), value.clone());
+/// A component, with its facts beside these keys.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Check<'a> {
+    /// The word for it.
+    status: Word,
+    #[serde(flatten)]
+    facts: Metadata,
+    /// One sentence, when the word is not `healthy`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+}
+
+impl<'a> Document<'a> {
+    pub(super) fn new(scene: &'a Scene<'_>) -> Self {
+        Self {
+            status: scene.status_word(),
+            timestamp: scene.now(),
+            uptime_seconds: scene.uptime(),
+            message: scene.reason(),
+            checks: scene.components(scene.shows_components()).map(|all| {
+                all.map(|one| (one.name.as_str(), Check::new(scene, one)))
+                    .collect()
+            }),
         }
     }
-    if one.status != Status::Healthy {
-        facts.insert("message".to_owned(), one.message.as_str().into());
+}
+
+impl<'a> Check<'a> {
+    fn new(scene: &Scene<'_>, one: &'a Component) -> Self {
+        // How long the look took is no fact about what was looked at, and no fact stands in for the word.
+        let is_fact = |key: &str| !matches!(key, "latency_ms" | "status" | "message");
+        let facts = one.metadata.iter().filter(|(key, _)| is_fact(key));
+        Self {
+            status: scene.word(one.status),
+            facts: facts
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
+            message: (one.status != Status::Healthy).then_some(&one.message),
+        }
     }
-    facts.into()
 }

@@ -1,31 +1,42 @@
 //! A gateway: the word `alive`, and components as a list.
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::Scene;
+use super::listed::Listed;
+use super::word::Word;
 use crate::View;
 
-pub(super) fn document(scene: &Scene<'_>) -> Value {
-    if scene.ask.view == View::Live && scene.passes() {
-        return json!({"status": "alive"});
-    }
-    let mut document = json!({"status": scene.word(scene.status())});
-    if let Some(reason) = scene.reason() {
-        document["message"] = reason.into();
-    }
-    if matches!(scene.ask.view, View::Ready | View::Detailed) {
+/// The health of a gateway.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Document<'a> {
+    /// The word for it; `alive` is all that liveness says.
+    #[schemars(extend("enum" = ["alive", "healthy", "degraded", "unhealthy", "HEALTHY", "DEGRADED", "UNHEALTHY"]))]
+    status: Word,
+    /// Why the word is not `healthy`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    /// What it depends on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    components: Option<Vec<Listed<'a>>>,
+}
+
+impl<'a> Document<'a> {
+    pub(super) fn new(scene: &'a Scene<'_>) -> Self {
+        let alive = scene.ask.view == View::Live && scene.passes();
         // Readiness names what it depends on: whoever is told 503 wants to know which of the three it is.
-        document["components"] = scene
-            .components()
-            .map(|one| {
-                json!({
-                    "name": one.name,
-                    "status": scene.word(one.status),
-                    "message": one.message,
-                    "metadata": one.metadata,
-                })
-            })
-            .collect();
+        let shows = matches!(scene.ask.view, View::Ready | View::Detailed);
+        Self {
+            status: if alive {
+                Word::ALIVE
+            } else {
+                scene.status_word()
+            },
+            message: scene.reason(),
+            components: scene
+                .components(shows)
+                .map(|all| all.map(|one| Listed::new(scene, one)).collect()),
+        }
     }
-    document
 }

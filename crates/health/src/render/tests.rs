@@ -1,10 +1,10 @@
 use std::time::Duration;
 
 use seaworthy_core::health::{App, State, Weight};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
-use crate::{Only, Report};
+use crate::{Case, Only, Report};
 
 fn component(name: &str, state: State, weight: Weight) -> Arc<Component> {
     let status = seaworthy_core::health::Words::default().status(state, weight);
@@ -58,7 +58,7 @@ fn ask(snapshot: &Snapshot, view: View, format: Format, detailed: bool) -> (u16,
 
 fn show(snapshot: &Snapshot, ask: Ask<'_>) -> (u16, Value) {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(61);
-    let answer = answer(snapshot, ask, now).expect("a document");
+    let answer = answer(snapshot, ask, None, now).expect("a document");
     let document = serde_json::from_slice(&answer.body).expect("JSON");
     (answer.code, document)
 }
@@ -93,7 +93,10 @@ fn codes_follow_gate_and_latch_in_every_format() {
         }
     }
     let metrics = Ask::view(View::Metrics);
-    assert_eq!(answer(&broken(), metrics, SystemTime::UNIX_EPOCH), None);
+    assert_eq!(
+        answer(&broken(), metrics, None, SystemTime::UNIX_EPOCH),
+        None
+    );
 }
 
 #[test]
@@ -230,5 +233,45 @@ fn case_filter_and_component_are_heeded() {
         component: Some("nothing"),
         ..Ask::view(View::Detailed)
     };
-    assert_eq!(answer(&snapshot, none, SystemTime::UNIX_EPOCH), None);
+    assert_eq!(answer(&snapshot, none, None, SystemTime::UNIX_EPOCH), None);
+}
+
+#[test]
+fn the_apps_own_part_is_a_component_in_every_shape() {
+    let mut part = (*component("upstream", State::Ok, Weight::Optional)).clone();
+    part.metadata = crate::Metadata::from_iter([("code".to_owned(), 200.into())]);
+    let own = broken();
+    for (format, at) in [
+        (Format::Full, "/components/0/metadata/code"),
+        (Format::Scry, "/components/0/metadata/code"),
+        (Format::Kronos, "/checks/upstream/code"),
+        (Format::House, "/components/upstream/metadata/code"),
+        (Format::Soma, "/components/0/metadata/code"),
+        (Format::Harvester, "/components/0/name"),
+    ] {
+        for view in [View::Live, View::Ready, View::Detailed] {
+            let ask = Ask {
+                format,
+                component: Some("upstream"),
+                ..Ask::view(view)
+            };
+            let merged =
+                answer(&own, ask, Some(&part), SystemTime::UNIX_EPOCH).expect("a document");
+            let document: Value = serde_json::from_slice(&merged.body).expect("JSON");
+            let found = document.pointer(at).expect(at);
+            assert!(*found == 200 || *found == "upstream", "{document}");
+        }
+    }
+    let draft = Ask {
+        draft: true,
+        ..Ask::view(View::Live)
+    };
+    let merged = answer(&own, draft, Some(&part), SystemTime::UNIX_EPOCH).expect("a document");
+    let document: Value = serde_json::from_slice(&merged.body).expect("JSON");
+    let names = keys(&document["checks"]);
+    assert_eq!(
+        names,
+        ["upstream:responseTime"],
+        "liveness shows nothing else"
+    );
 }

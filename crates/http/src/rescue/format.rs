@@ -1,11 +1,14 @@
 //! The two shapes of an error on the wire.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Response, StatusCode};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use seaworthy_core::catalogue;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 
 use crate::error::Error;
 use crate::exchange::Failure;
@@ -20,40 +23,72 @@ pub enum Format {
     Problem,
 }
 
+/// What Seaworthy answers when it is the one that fails.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Envelope<'a> {
+    error: Told<'a>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Told<'a> {
+    /// What went wrong, as `seaworthy explain` knows it.
+    r#type: &'static str,
+    /// The same in words.
+    message: &'static str,
+    /// What is known beyond that.
+    details: BTreeMap<&'a str, &'a str>,
+    /// The id of the request, where it has one.
+    request_id: Option<&'a str>,
+    /// When it went wrong.
+    timestamp: String,
+}
+
+/// The same as RFC 9457 has it; what is known beyond that stands beside these keys.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Problem<'a> {
+    /// `urn:seaworthy:error:` and what went wrong.
+    r#type: String,
+    /// The same in words.
+    title: &'static str,
+    /// The status code.
+    status: u16,
+    /// The id of the request, where it has one.
+    request_id: Option<&'a str>,
+    #[serde(flatten)]
+    details: BTreeMap<&'a str, &'a str>,
+}
+
 impl Format {
     /// The response for `error`.
     pub fn render(self, error: &Error, request_id: Option<&str>) -> Response<Bytes> {
         let kind = error.kind();
-        let details: Map<String, Value> = error
-            .details()
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), Value::String(value.clone())))
-            .collect();
+        let details = error.details().iter();
+        let details = details.map(|(key, value)| (*key, value.as_str())).collect();
         let (media_type, document) = match self {
             Self::Envelope => (
                 "application/json",
-                json!({"error": {
-                    "type": kind.name,
-                    "message": kind.message,
-                    "details": details,
-                    "request_id": request_id,
-                    "timestamp": Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-                }}),
+                json(&Envelope {
+                    error: Told {
+                        r#type: kind.name,
+                        message: kind.message,
+                        details,
+                        request_id,
+                        timestamp: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+                    },
+                }),
             ),
-            Self::Problem => {
-                let mut document = json!({
-                    "type": format!("urn:seaworthy:error:{}", kind.name),
-                    "title": kind.message,
-                    "status": kind.status,
-                    "request_id": request_id,
-                });
-                if let Some(members) = document.as_object_mut() {
-                    members.extend(details);
-                }
-                ("application/problem+json", document)
-            }
+            Self::Problem => (
+                "application/problem+json",
+                json(&Problem {
+                    r#type: format!("urn:seaworthy:error:{}", kind.name),
+                    title: kind.message,
+                    status: kind.status,
+                    request_id,
+                    details,
+                }),
+            ),
         };
-        let mut response = Response::new(Bytes::from(document.to_string()));
+        let mut response = Response::new(document);
         *response.status_mut() =
             StatusCode::from_u16(kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
@@ -71,4 +106,10 @@ impl Format {
         response.extensions_mut().insert(Failure(kind));
         response
     }
+}
+
+fn json(document: &impl Serialize) -> Bytes {
+    serde_json::to_vec(document)
+        .expect("every key of an error is a text")
+        .into()
 }

@@ -6,5 +6,5 @@
 mod format;
 mod layer;
 
-pub use format::Format;
+pub use format::{Envelope, Format, Problem};
 pub use layer::{Rescue, RescueLayer, ResponseFuture};

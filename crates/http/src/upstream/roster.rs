@@ -31,6 +31,8 @@ pub enum Availability {
     Backoff(Instant),
     /// None serves, and none will.
     Gone,
+    /// There is nothing to send to by nature: the service takes no requests.
+    Absent,
 }
 
 /// A state of the roster.

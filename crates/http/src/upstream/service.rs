@@ -256,6 +256,7 @@ impl Shared {
                     let left = until.saturating_duration_since(Instant::now());
                     return Err(Error::new(&catalogue::RESTARTING).retry_after(left));
                 }
+                Availability::Absent => return Err(Error::new(&catalogue::NOT_FOUND)),
                 Availability::Gone => return Err(Error::new(&catalogue::UPSTREAM_UNREACHABLE)),
             }
             if parked.is_none() {

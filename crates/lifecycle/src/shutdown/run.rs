@@ -142,9 +142,12 @@ impl Walk<'_> {
         self.step("becoming not ready", self.phases_end(), steps.mark(ramp))
             .await;
         let left = end.saturating_duration_since(Instant::now());
-        let event = Event::new(name::SHUTDOWN_MARKED, "the service is no longer ready").with_next(
-            format!("requests are still served for {} ms", left.as_millis()),
-        );
+        let next = match left.as_millis() {
+            0 => "new requests are refused from now on".to_owned(),
+            left => format!("requests are still served for {left} ms"),
+        };
+        let event = Event::new(name::SHUTDOWN_MARKED, "the service is no longer ready");
+        let event = event.with_next(next);
         self.journal.record(event);
         self.hurry.patience(end).over().await;
     }

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use seaworthy_core::address::Address;
 use seaworthy_core::backoff::{Backoff, Decision};
 use seaworthy_core::event::{Event, Level};
 use seaworthy_core::names::event as name;
@@ -127,8 +128,10 @@ impl Instance {
             Ok(launch) => launch,
             Err(error) => return Ending::Died(Death::unborn(error.to_string())),
         };
-        if accepts(&launch.address).await {
-            return self.taken(&launch);
+        if let Some(address) = &launch.address
+            && accepts(address).await
+        {
+            return self.taken(address);
         }
         let memory = self.memory();
         match self.shared.reaper.spawn(&launch.program) {
@@ -140,7 +143,10 @@ impl Instance {
                         self.generation,
                         launch.program.line()
                     ))
-                    .with_next(format!("waiting until it listens on {}", launch.address));
+                    .with_next(match &launch.address {
+                        Some(address) => format!("waiting until it listens on {address}"),
+                        None => "it is ready when it has run for a moment".to_owned(),
+                    });
                 self.shared.journal.record(started);
                 self.attend(&mut child, &launch, memory).await
             }
@@ -190,7 +196,7 @@ impl Instance {
                     }
                 },
                 progress = readiness.next(), if ready.is_none() => match progress {
-                    Progress::Listening => {
+                    Progress::Ready => {
                         ready = Some(Instant::now());
                         self.ready(child, launch, started.elapsed());
                     }
@@ -237,13 +243,18 @@ impl Instance {
         if let Some(reply) = self.restarted.take() {
             answer(reply, ());
         }
-        let ready =
-            Event::new(name::APP_READY, format!("{} is ready", self.who())).with_evidence(format!(
-                "pid {} listens on {} after {}",
-                child.pid(),
-                launch.address,
-                about(took)
-            ));
+        let ready = Event::new(name::APP_READY, format!("{} is ready", self.who())).with_evidence(
+            match &launch.address {
+                Some(address) => {
+                    format!(
+                        "pid {} listens on {address} after {}",
+                        child.pid(),
+                        about(took)
+                    )
+                }
+                None => format!("pid {} has run for {}", child.pid(), about(took)),
+            },
+        );
         self.shared.journal.record(ready);
     }
 
@@ -280,8 +291,10 @@ impl Instance {
             .await
             .unwrap_or_default();
         let settings = &self.shared.settings;
-        let event = not_listening(&self.who(), &launch.address, &found, settings, after);
-        self.shared.journal.record(event);
+        if let Some(address) = &launch.address {
+            let event = not_listening(&self.who(), address, &found, settings, after);
+            self.shared.journal.record(event);
+        }
         !found.is_empty()
     }
 
@@ -304,10 +317,9 @@ impl Instance {
     }
 
     /// Somebody else accepts connections where the app is to listen.
-    fn taken(&mut self, launch: &Launch) -> Ending {
+    fn taken(&mut self, address: &Address) -> Ending {
         let reason = format!(
-            "another process already listens on {}. Stop that one, or set app.connect to another address",
-            launch.address
+            "another process already listens on {address}. Stop that one, or set app.connect to another address"
         );
         if self.ever_ready {
             return Ending::Died(Death::unborn(reason));

@@ -38,10 +38,10 @@ pub enum State {
         /// Which start this is, from 1.
         generation: u64,
     },
-    /// It accepts connections.
+    /// It accepts connections, or runs if it has none to accept.
     Ready {
         /// Where.
-        address: Address,
+        address: Option<Address>,
         /// Which start this is, from 1.
         generation: u64,
         /// Its process, which is also the number of its group.

@@ -16,11 +16,14 @@ const CONNECT: Duration = Duration::from_secs(1);
 /// After this time it is worth a look whether the app listens somewhere else.
 const SUSPICIOUS: Duration = Duration::from_secs(5);
 
+/// One that listens nowhere is taken to work when it has not ended within this time.
+const MOMENT: Duration = Duration::from_secs(1);
+
 /// What a start has come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// It accepts connections.
-    Listening,
+    /// It accepts connections, or has run for long enough if it has none to accept.
+    Ready,
     /// It takes its time; this comes once.
     Slow,
     /// It took too long.
@@ -30,14 +33,14 @@ pub(super) enum Progress {
 /// Follows one start.
 #[derive(Debug)]
 pub(super) struct Readiness {
-    address: Address,
+    address: Option<Address>,
     deadline: Instant,
     suspicious: Option<Instant>,
     pause: Duration,
 }
 
 impl Readiness {
-    pub(super) fn new(address: Address, limit: Duration) -> Readiness {
+    pub(super) fn new(address: Option<Address>, limit: Duration) -> Readiness {
         let now = Instant::now();
         Readiness {
             address,
@@ -49,9 +52,13 @@ impl Readiness {
 
     /// The next thing worth knowing. May be cancelled and asked again.
     pub(super) async fn next(&mut self) -> Progress {
+        let Some(address) = &self.address else {
+            sleep(MOMENT).await;
+            return Progress::Ready;
+        };
         loop {
-            if accepts(&self.address).await {
-                return Progress::Listening;
+            if accepts(address).await {
+                return Progress::Ready;
             }
             let now = Instant::now();
             if now >= self.deadline {
@@ -95,10 +102,10 @@ mod tests {
     async fn notices_the_moment_something_listens() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = Address::Tcp(listener.local_addr().unwrap());
-        let mut readiness = Readiness::new(address.clone(), Duration::from_secs(5));
-        assert_eq!(readiness.next().await, Progress::Listening);
+        let mut readiness = Readiness::new(Some(address.clone()), Duration::from_secs(5));
+        assert_eq!(readiness.next().await, Progress::Ready);
         drop(listener);
-        let mut readiness = Readiness::new(address, Duration::from_millis(50));
+        let mut readiness = Readiness::new(Some(address), Duration::from_millis(50));
         assert_eq!(readiness.next().await, Progress::TimedOut);
     }
 
@@ -106,11 +113,19 @@ mod tests {
     async fn says_once_that_it_takes_long() {
         let nowhere = Address::Unix("/nonexistent/app.sock".into());
         let started = Instant::now();
-        let mut readiness = Readiness::new(nowhere, Duration::from_secs(60));
+        let mut readiness = Readiness::new(Some(nowhere), Duration::from_secs(60));
         assert_eq!(readiness.next().await, Progress::Slow);
         assert!(started.elapsed() >= SUSPICIOUS && started.elapsed() < SUSPICIOUS * 2);
         assert_eq!(readiness.next().await, Progress::TimedOut);
         assert!(started.elapsed() >= Duration::from_secs(60));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_listens_nowhere_is_ready_after_a_moment() {
+        let started = Instant::now();
+        let mut readiness = Readiness::new(None, Duration::ZERO);
+        assert_eq!(readiness.next().await, Progress::Ready);
+        assert!(started.elapsed() >= MOMENT);
     }
 
     #[tokio::test]

@@ -37,6 +37,6 @@ impl Default for Settings {
 pub struct Launch {
     /// What to start.
     pub program: Program,
-    /// Where it will listen.
-    pub address: Address,
+    /// Where it will listen; one that listens nowhere is ready when it has run for a moment.
+    pub address: Option<Address>,
 }

@@ -8,22 +8,55 @@ use axum::{Json, Router, middleware};
 use seaworthy_core::catalogue;
 use seaworthy_http::error::Error;
 use seaworthy_http::views::Views;
-use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
+use super::operation::Operation;
 use super::{Admin, Request, checks, features, guard};
-use crate::instance::Status;
 use crate::instance::client::{self, Question};
+use crate::instance::{Phase, Status};
 use crate::views::{PATIENCE, Part};
+
+const OPERATIONS: [Operation; 5] = [
+    Operation::get(
+        "/-/openapi.json",
+        "What both listeners answer, as this document.",
+        "openapi",
+        || get(openapi),
+    ),
+    Operation::get("/-/status", "The state of the instance.", "status", || {
+        get(status)
+    }),
+    Operation::get("/-/prestop", "Where the instance stands.", "phase", || {
+        get(state)
+    }),
+    Operation::post(
+        "/-/prestop",
+        "Leaves the rotation; answered once balancers have had the time to notice.",
+        (200, Some("phase")),
+        || post(prestop),
+    ),
+    Operation::post(
+        "/-/stop",
+        "Begins the shutdown.",
+        (202, Some("phase")),
+        || post(stop),
+    ),
+];
+
+/// Everything below `/-/`.
+pub fn operations() -> impl Iterator<Item = &'static Operation> {
+    OPERATIONS
+        .iter()
+        .chain(&checks::OPERATIONS)
+        .chain(&features::OPERATIONS)
+}
 
 /// Everything the admin listener serves. `over_tcp` adds the check of names that browsers could be led here by.
 pub fn router(admin: Admin, over_tcp: bool) -> Router {
-    let router = Router::new()
-        .route("/-/status", get(status))
-        .route("/-/stop", post(stop))
-        .route("/-/prestop", get(state).post(prestop))
-        .merge(checks::routes())
-        .merge(features::routes())
+    let router = operations().fold(Router::new(), |router, operation| {
+        router.route(operation.path, (operation.handler)())
+    });
+    let router = router
         .fallback(views)
         .layer(middleware::from_fn_with_state(
             admin.clone(),
@@ -37,6 +70,10 @@ pub fn router(admin: Admin, over_tcp: bool) -> Router {
     }
 }
 
+async fn openapi(State(admin): State<Admin>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], admin.openapi).into_response()
+}
+
 async fn status(State(admin): State<Admin>) -> Json<Status> {
     Json((admin.status)())
 }
@@ -45,12 +82,13 @@ async fn stop(State(admin): State<Admin>) -> Response {
     if admin.requests.send(Request::Stop).await.is_err() {
         return over();
     }
-    (StatusCode::ACCEPTED, Json(json!({"state": "stopping"}))).into_response()
+    (StatusCode::ACCEPTED, Json(Phase { state: "stopping" })).into_response()
 }
 
 /// Says where the service stands; taking it out of rotation is a change and needs POST.
-async fn state(State(admin): State<Admin>) -> Json<Value> {
-    Json(json!({"state": admin.board.snapshot().state}))
+async fn state(State(admin): State<Admin>) -> Json<Phase> {
+    let state = admin.board.snapshot().state;
+    Json(Phase { state })
 }
 
 async fn prestop(State(admin): State<Admin>) -> Response {

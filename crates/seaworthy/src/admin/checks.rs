@@ -5,24 +5,27 @@
 use std::sync::Arc;
 use std::time::Duration as Std;
 
+use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::routing::{self, get, post};
+use schemars::JsonSchema;
 use seaworthy_core::catalogue;
 use seaworthy_core::health::Status;
 use seaworthy_core::names::event;
 use seaworthy_core::quantity::Duration;
 use seaworthy_health::probe::Around;
 use seaworthy_health::probe::heartbeat::Beats;
-use seaworthy_health::{Component, Health, NoSuchCheck, Only, Operated, Report};
+use seaworthy_health::{Health, NoSuchCheck, Only, Report};
 use seaworthy_http::error::Error;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::operation::{ONLY, Operation, Parameter};
 use super::{Admin, guard};
 use crate::config::check::{Check, Pace};
+use crate::schemas;
 
 /// What the API needs to see and to make checks.
 #[derive(Clone, Debug)]
@@ -38,15 +41,74 @@ pub struct Checks {
 /// A question for all checks takes at most this long.
 const PATIENCE: Std = Std::from_secs(5);
 
-pub(super) fn routes() -> Router<Admin> {
-    Router::new()
-        .route("/-/checks", get(list))
-        .route("/-/checks/{name}", get(one).put(put).delete(remove))
-        .route("/-/checks/{name}/disable", post(disable))
-        .route("/-/checks/{name}/enable", post(enable))
-        .route("/-/checks/{name}/force", post(force))
-        .route("/-/checks/{name}/timeout", post(timeout))
-        .route("/-/heartbeat/{worker}", post(heartbeat))
+const FRESH: Parameter = Parameter {
+    name: "fresh",
+    about: "Look now, and wait for it.",
+    values: &["1", "true", "0", "false"],
+};
+
+pub(super) const OPERATIONS: [Operation; 9] = [
+    Operation::get("/-/checks", "All checks.", "checks", || get(list)).asking(&[FRESH, ONLY]),
+    Operation::get("/-/checks/{name}", "One check.", "check", || get(one)).asking(&[FRESH]),
+    Operation {
+        method: "put",
+        ..Operation::post(
+            "/-/checks/{name}",
+            "Adds a check, or replaces the one of this name.",
+            (201, Some("check")),
+            || routing::put(put),
+        )
+    }
+    .taking(check_schema),
+    Operation {
+        method: "delete",
+        ..Operation::post("/-/checks/{name}", "Removes a check.", (204, None), || {
+            routing::delete(remove)
+        })
+    },
+    Operation::post(
+        "/-/checks/{name}/disable",
+        "Stops a check and leaves it out of the whole.",
+        (200, Some("check")),
+        || post(disable),
+    )
+    .taking(schemas::input::<Orders>),
+    Operation::post(
+        "/-/checks/{name}/enable",
+        "Ends what was disabled or forced.",
+        (200, Some("check")),
+        || post(enable),
+    ),
+    Operation::post(
+        "/-/checks/{name}/force",
+        "Lets a check show a word, whatever is found.",
+        (200, Some("check")),
+        || post(force),
+    )
+    .taking(schemas::input::<Orders>),
+    Operation::post(
+        "/-/checks/{name}/timeout",
+        "Changes the timeout of a check; without one it has its own again.",
+        (200, Some("check")),
+        || post(timeout),
+    )
+    .taking(schemas::input::<Orders>),
+    Operation::post(
+        "/-/heartbeat/{worker}",
+        "A worker says that it is alive.",
+        (204, None),
+        || post(heartbeat),
+    ),
+];
+
+/// The options of each kind are in the schema of the configuration, which would be most of any document that repeats it.
+fn check_schema() -> Value {
+    json!({
+        "type": "object",
+        "description": "A check as below `health.checks` in seaworthy.yaml, without its name; `seaworthy config schema` prints the options of each kind.",
+        "properties": {"kind": {"type": "string"}},
+        "required": ["kind"],
+    })
 }
 
 /// A worker says that it is alive.
@@ -80,7 +142,7 @@ impl Asked {
     }
 }
 
-async fn list(State(admin): State<Admin>, Query(asked): Query<Asked>) -> Json<Value> {
+async fn list(State(admin): State<Admin>, Query(asked): Query<Asked>) -> Response {
     let health = &admin.checks.health;
     let only = asked.only();
     let report = if asked.fresh() {
@@ -90,11 +152,7 @@ async fn list(State(admin): State<Admin>, Query(asked): Query<Asked>) -> Json<Va
         let components = all.components.iter().filter(|one| only.takes(one));
         Report::new(components.cloned().collect())
     };
-    Json(json!({
-        "status": report.whole.status,
-        "ready": report.whole.open,
-        "checks": report.components.iter().map(|one| document(one)).collect::<Value>(),
-    }))
+    Json(report.document()).into_response()
 }
 
 async fn one(
@@ -109,7 +167,7 @@ async fn one(
         health.report().component(&name).cloned()
     };
     match component {
-        Some(component) => Json(document(&component)).into_response(),
+        Some(component) => Json(component.document()).into_response(),
         None => unknown(&NoSuchCheck(name)),
     }
 }
@@ -139,7 +197,7 @@ async fn put(
     audit(&name, "registered", None);
     let shown = checks.health.check_component(&name).await;
     match shown {
-        Ok(component) => (StatusCode::CREATED, Json(document(&component))).into_response(),
+        Ok(component) => (StatusCode::CREATED, Json(component.document())).into_response(),
         Err(error) => unknown(&error),
     }
 }
@@ -161,23 +219,25 @@ async fn remove(State(admin): State<Admin>, Path(name): Path<String>) -> Respons
 }
 
 /// What is set by hand, and for how long.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Operation {
+struct Orders {
     /// How long it holds; without it, until it is undone.
     #[serde(rename = "for")]
     time: Option<Duration>,
+    /// The word to show.
     status: Option<Status>,
+    /// How long a look may take.
     timeout: Option<Duration>,
 }
 
-impl Operation {
+impl Orders {
     fn time(&self) -> Option<Std> {
         self.time.map(Duration::get)
     }
 }
 
-type Body = Option<Json<Operation>>;
+type Body = Option<Json<Orders>>;
 
 async fn disable(State(admin): State<Admin>, Path(name): Path<String>, body: Body) -> Response {
     let time = body.unwrap_or_default().time();
@@ -195,7 +255,7 @@ async fn enable(State(admin): State<Admin>, Path(name): Path<String>) -> Respons
 async fn force(
     State(admin): State<Admin>,
     Path(name): Path<String>,
-    Json(asked): Json<Operation>,
+    Json(asked): Json<Orders>,
 ) -> Response {
     let Some(status) = asked.status else {
         return refuse("`status` is missing: healthy, degraded or unhealthy");
@@ -209,7 +269,7 @@ async fn force(
 async fn timeout(
     State(admin): State<Admin>,
     Path(name): Path<String>,
-    Json(asked): Json<Operation>,
+    Json(asked): Json<Orders>,
 ) -> Response {
     if asked.timeout.is_some_and(Duration::is_zero) {
         return refuse("`timeout` is no time at all: write one such as `2s`");
@@ -237,7 +297,7 @@ fn operated(
     }
     audit(name, what, time);
     match health.report().component(name) {
-        Some(component) => Json(document(component)).into_response(),
+        Some(component) => Json(component.document()).into_response(),
         None => unknown(&NoSuchCheck(name.to_owned())),
     }
 }
@@ -251,17 +311,6 @@ fn audit(name: &str, what: &str, time: Option<Std>) {
         seconds = time.map(|time| time.as_secs()),
         "the check {name} was {what} by hand{limit}"
     );
-}
-
-/// A component as the API shows it.
-fn document(one: &Component) -> Value {
-    let mut document = one.document();
-    let until = one.operated.and_then(Operated::until);
-    if let Some(until) = until {
-        let left = until.saturating_duration_since(std::time::Instant::now());
-        document["seconds_left"] = left.as_secs().into();
-    }
-    document
 }
 
 fn unknown(error: &NoSuchCheck) -> Response {

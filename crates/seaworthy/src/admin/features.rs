@@ -1,46 +1,60 @@
 //! The features of the service: seeing which are on their fallback, and putting them there and back by hand.
 
-use std::time::Instant;
-
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, put};
-use axum::{Json, Router};
+use axum::routing::{self, get};
+use schemars::JsonSchema;
 use seaworthy_core::catalogue;
 use seaworthy_core::names::event;
 use seaworthy_core::quantity::Duration;
-use seaworthy_health::{Fallback, Features};
+use seaworthy_health::{FeatureDocument, Features};
 use seaworthy_http::error::Error;
 use serde::Deserialize;
-use serde_json::{Value, json};
 
+use super::operation::Operation;
 use super::{Admin, guard};
+use crate::schemas;
 
-pub(super) fn routes() -> Router<Admin> {
-    Router::new()
-        .route("/-/features", get(list))
-        .route("/-/features/{name}", put(fall_back).delete(recover))
-}
+pub(super) const OPERATIONS: [Operation; 3] = [
+    Operation::get("/-/features", "All features.", "features", || get(list)),
+    Operation {
+        method: "put",
+        ..Operation::post(
+            "/-/features/{name}",
+            "Puts a feature on its fallback.",
+            (200, Some("feature")),
+            || routing::put(fall_back),
+        )
+    }
+    .taking(schemas::input::<Wish>),
+    Operation {
+        method: "delete",
+        ..Operation::post(
+            "/-/features/{name}",
+            "Takes a feature off its fallback.",
+            (204, None),
+            || routing::delete(recover),
+        )
+    },
+];
 
 /// What is set by hand.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Wish {
     /// What is served instead; without it, what the check of the feature calls its default.
     active: Option<String>,
+    /// Why, in one line.
     reason: String,
     /// How long it holds; without it, until it is undone.
     #[serde(rename = "for")]
     time: Option<Duration>,
 }
 
-async fn list() -> Json<Value> {
-    let all = Features::global().all();
-    let documents = all
-        .iter()
-        .map(|(name, fallback)| document(name, fallback.as_ref()));
-    Json(documents.collect())
+async fn list() -> Json<Vec<FeatureDocument>> {
+    Json(Features::global().documents())
 }
 
 async fn fall_back(
@@ -69,7 +83,7 @@ async fn fall_back(
         fallback.active
     );
     look(&admin);
-    Json(document(&name, Some(&fallback))).into_response()
+    Json(FeatureDocument::new(&name, Some(&fallback))).into_response()
 }
 
 async fn recover(State(admin): State<Admin>, Path(name): Path<String>) -> Response {
@@ -97,21 +111,4 @@ fn look(admin: &Admin) {
             }
         }
     });
-}
-
-fn document(name: &str, fallback: Option<&Fallback>) -> Value {
-    let Some(fallback) = fallback else {
-        return json!({"name": name, "active": "primary", "degraded": false});
-    };
-    let mut document = json!({
-        "name": name,
-        "active": fallback.active,
-        "degraded": true,
-        "reason": fallback.reason,
-    });
-    if let Some(until) = fallback.until {
-        let left = until.saturating_duration_since(Instant::now());
-        document["seconds_left"] = left.as_secs().into();
-    }
-    document
 }

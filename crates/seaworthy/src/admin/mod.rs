@@ -7,6 +7,7 @@ mod api;
 mod checks;
 mod features;
 mod guard;
+mod operation;
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,8 +22,9 @@ use tokio::sync::mpsc;
 use crate::instance::Status;
 use crate::views::Table;
 
-pub use api::router;
+pub use api::{operations, router};
 pub use checks::Checks;
+pub use operation::{ONLY, Operation, Parameter};
 
 /// What the API asks of the one who runs the service.
 #[derive(Debug)]
@@ -50,6 +52,8 @@ pub struct Admin {
     pub roster: seaworthy_http::upstream::Roster,
     /// What the service depends on.
     pub checks: Checks,
+    /// What is answered on which path, as OpenAPI has it.
+    pub openapi: bytes::Bytes,
 }
 
 impl std::fmt::Debug for Admin {

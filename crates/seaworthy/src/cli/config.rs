@@ -139,7 +139,7 @@ pub(super) fn report(global: &Global, problems: &Problems) -> u8 {
     2
 }
 
-fn warn(loaded: &Loaded<Config>) {
+pub(super) fn warn(loaded: &Loaded<Config>) {
     if !loaded.warnings.is_empty() {
         output::talk(&loaded.warnings.render(true));
     }

@@ -1,4 +1,5 @@
-//! `seaworthy health`: what the running instance depends on. The exit code is 0 when all that is asked about passes, 1 when not.
+//! `seaworthy health`: what the running instance depends on. The exit code is 0 when all that is asked about passes, 1 when not;
+//! it follows what was found, as readiness does, and not the word for it.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use hyper::Method;
 use serde_json::Value;
 
 use super::locate::{self, Which};
-use super::{Global, output};
+use super::{FINDINGS, FINE, Global, output};
 use crate::failure::Failure;
 
 /// Fresh checks take at most 5 s; the rest is for a busy machine.
@@ -28,8 +29,8 @@ pub struct HealthArgs {
     pub fresh: bool,
 }
 
-/// Prints the components.
-pub(super) async fn execute(global: &Global, args: &HealthArgs) -> anyhow::Result<()> {
+/// Prints the components, and gives the exit code.
+pub(super) async fn execute(global: &Global, args: &HealthArgs) -> anyhow::Result<u8> {
     let found = locate::find(&args.which)?;
     let path = if args.fresh {
         "/-/checks?fresh=1"
@@ -57,15 +58,16 @@ pub(super) async fn execute(global: &Global, args: &HealthArgs) -> anyhow::Resul
     } else {
         output::data(&table(&shown));
     }
-    let passes = match &args.component {
-        None => shown["ready"] == true,
-        Some(_) => shown["status"] != "unhealthy",
-    };
-    if passes {
-        Ok(())
+    let key = if args.component.is_some() {
+        "passes"
     } else {
-        Err(Failure::failed("not everything that the service needs works").into())
+        "ready"
+    };
+    if shown[key] == true {
+        return Ok(FINE);
     }
+    output::talk("not everything that the service needs works");
+    Ok(FINDINGS)
 }
 
 /// One line for each component.

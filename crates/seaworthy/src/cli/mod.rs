@@ -4,15 +4,18 @@
 //! 2 usage or configuration, 3 what the verb needs could not be reached; `run` adds those of the app. The verbs that talk to a running
 //! instance find it by its state folder and change nothing on their own.
 
+mod check;
 mod config;
 mod ctl;
 mod explain;
 mod health;
 mod locate;
 mod mock;
+mod openapi;
 mod output;
 mod prestop;
 mod run;
+mod schema;
 mod status;
 mod stop;
 
@@ -25,15 +28,23 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::failure::Failure;
 
+pub use check::CheckArgs;
 pub use config::{ConfigArgs, options};
 pub use ctl::CtlArgs;
 pub use explain::ExplainArgs;
 pub use health::HealthArgs;
 pub use locate::Which;
 pub use mock::MockArgs;
+pub use openapi::OpenapiArgs;
 pub use prestop::PrestopArgs;
+pub use schema::SchemaArgs;
 pub use status::StatusArgs;
 pub use stop::StopArgs;
+
+/// The exit code of a verb that did what it should, and found nothing amiss.
+const FINE: u8 = 0;
+/// The exit code of a verb that reports, and whose report has something amiss.
+const FINDINGS: u8 = 1;
 
 /// Makes any service fit for production.
 #[derive(Clone, Debug, Parser)]
@@ -73,6 +84,8 @@ pub enum Verb {
     Status(StatusArgs),
     /// Show what the running instance depends on, and whether it works
     Health(HealthArgs),
+    /// Look for what would break in production, and say how to mend it
+    Check(CheckArgs),
     /// Steer the running instance
     Ctl(CtlArgs),
     /// Shut the running instance down
@@ -83,6 +96,10 @@ pub enum Verb {
     Explain(ExplainArgs),
     /// Check and show the configuration
     Config(ConfigArgs),
+    /// Show what answers look like, and check one
+    Schema(SchemaArgs),
+    /// Print which paths are answered, as OpenAPI
+    Openapi(OpenapiArgs),
 }
 
 const RUN_EXAMPLES: &str = "\
@@ -148,7 +165,7 @@ fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let Cli { global, verb } = cli;
     let done = match verb {
         Verb::Run(args) => run::execute(&global, &args),
-        verb => execute(&global, verb).map(|()| 0),
+        verb => execute(&global, verb),
     };
     done.map_or_else(|error| report(&global, &error), ExitCode::from)
 }
@@ -176,7 +193,8 @@ fn with_dashes(error: &clap::Error, args: &[OsString]) -> Option<String> {
     ))
 }
 
-fn execute(global: &Global, verb: Verb) -> anyhow::Result<()> {
+/// Gives the exit code: what was found is an answer, not an error.
+fn execute(global: &Global, verb: Verb) -> anyhow::Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -184,14 +202,18 @@ fn execute(global: &Global, verb: Verb) -> anyhow::Result<()> {
         match verb {
             Verb::Mock(args) => mock::execute(args).await,
             Verb::Status(args) => status::execute(global, &args).await,
-            Verb::Health(args) => health::execute(global, &args).await,
             Verb::Ctl(args) => ctl::execute(global, &args).await,
             Verb::Stop(args) => stop::execute(global, &args).await,
             Verb::Prestop(args) => prestop::execute(global, &args).await,
             Verb::Explain(args) => explain::execute(global, &args),
             Verb::Config(args) => config::execute(global, &args),
+            Verb::Openapi(args) => openapi::execute(global, &args),
+            Verb::Schema(args) => return schema::execute(global, &args),
+            Verb::Check(args) => return check::execute(global, &args).await,
+            Verb::Health(args) => return health::execute(global, &args).await,
             Verb::Run(_) => unreachable!("run is taken before"),
         }
+        .map(|()| FINE)
     })
 }
 

@@ -63,6 +63,9 @@ fn words(instance: &Instance, status: &Status) -> String {
             app.state, app.generation, app.restarts
         ));
     }
+    for event in &status.events {
+        line(format_args!("{} {}\n", event.at, event.text));
+    }
     for (name, part) in status.shutdown.as_object().into_iter().flatten() {
         // The budget is the shutdown's main fact and needs no name.
         let name = if name == "budget" { "" } else { name };
@@ -107,6 +110,7 @@ mod tests {
                 {"pid": 8, "generation": 3, "state": "ready", "restarts": 2},
                 {"pid": null, "generation": 1, "state": "backoff", "restarts": 0},
             ]},
+            "events": [{"at": "2026-01-02T03:04:05Z", "event": "app.stalled", "text": "the app gets nowhere"}],
             "shutdown": {"budget": "5s propagation", "left_s": 3},
         }));
         let instance = Instance {
@@ -120,6 +124,7 @@ mod tests {
                         public 0.0.0.0:8000 · admin off · 2 in flight\n\
                         app 0: ready · pid 8 · start 3 · restarts 2\n\
                         app 1: backoff · no process · start 1 · restarts 0\n\
+                        2026-01-02T03:04:05Z the app gets nowhere\n\
                         shutdown 5s propagation\n\
                         shutdown left_s 3\n";
         assert_eq!(words(&instance, &status.unwrap()), expected);

@@ -13,13 +13,13 @@ use seaworthy_core::route::RouteTable;
 use serde::{Deserialize, Serialize};
 
 use super::Config;
-use super::check::Check;
+use super::service::Kind;
 
 /// What the app is given when it is asked itself and nothing says how long.
 const USUAL: Duration = Duration::from_secs(60);
 
-/// When the app counts as broken although its process runs. Only then does Seaworthy restart it, and only while everything it
-/// depends on works.
+/// When the app counts as broken although its process runs. Only then does Seaworthy restart it, and only while everything that
+/// it needs works: all checks of dependencies that are not optional.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Live {
@@ -73,6 +73,12 @@ impl Config {
         live.stall_after.or(asked)
     }
 
+    /// Whether anything here says when the app counts as broken.
+    #[must_use]
+    pub fn is_judged(&self) -> bool {
+        self.stall_after().is_some() || !self.health.live.checks.is_empty()
+    }
+
     /// The routes whose answers prove nothing, if anybody judges.
     #[must_use]
     pub fn pings(&self) -> Option<Arc<RouteTable>> {
@@ -95,6 +101,15 @@ pub(super) fn validate(config: &Config, findings: &mut Findings) {
         findings.error("health.live.ignore", error.to_string());
     }
     validate_time(config, findings);
+    if live.upstream && config.service.kind == Kind::Worker {
+        findings
+            .error(
+                "health.live.upstream",
+                "a worker cannot be asked: it listens nowhere",
+            )
+            .related("service.kind")
+            .help("let it give a heartbeat, and name that check in `health.live.checks`");
+    }
     for (index, name) in live.checks.iter().enumerate() {
         let at = format!("health.live.checks[{index}]");
         let check = config
@@ -108,14 +123,15 @@ pub(super) fn validate(config: &Config, findings: &mut Findings) {
                     .error(at, format!("there is no check called `{name}`"))
                     .help("name one of `health.checks`");
             }
-            Some(check) if check.about() == About::Dependency => refuse(at, name, check, findings),
+            Some(check) if check.about() == About::Dependency => {
+                refuse(at, name, check.kind(), findings)
+            }
             Some(_) => {}
         }
     }
 }
 
-fn refuse(at: String, name: &str, check: &Check, findings: &mut Findings) {
-    let kind = check.kind();
+fn refuse(at: String, name: &str, kind: &str, findings: &mut Findings) {
     findings
         .error(at, format!("liveness cannot depend on `{name}`: a restart of the app does not mend what a {kind} check looks at"))
         .help("take it out; readiness follows it already, and the app is not restarted while it is down");

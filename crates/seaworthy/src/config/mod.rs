@@ -137,6 +137,12 @@ impl Validate for Config {
         live::validate(self, findings);
         limits::validate(&self.limits, findings);
         routes::validate(&self.routes, &self.limits, findings);
+        if let (service::Kind::Worker, Some(_)) = (self.service.kind, &self.app.connect) {
+            findings
+                .error("app.connect", "a worker listens nowhere")
+                .related("service.kind")
+                .help("leave one of the two out");
+        }
         let own = self
             .listen
             .public

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use status::Status;
+pub use status::{Phase, Status};
 
 /// The name of the file inside the state folder.
 pub const FILE: &str = "instance.json";

@@ -11,6 +11,8 @@ use seaworthy_core::names::event;
 /// What there is to say once everything listens.
 #[derive(Debug)]
 pub(super) struct Facts<'a> {
+    /// The app listens nowhere.
+    pub(super) worker: bool,
     /// The server that was recognised, and where it will listen.
     pub(super) app: Option<(&'static str, &'a Address)>,
     /// The service that something else runs.
@@ -76,6 +78,9 @@ fn lines(facts: &Facts<'_>) -> String {
         };
         line("✓", "app", &format!("{server} → {address}"));
     }
+    if facts.worker {
+        line("✓", "app", "your command, a worker that takes no requests");
+    }
     if let Some(address) = facts.remote {
         line("✓", "app", &format!("{address} (not started by Seaworthy)"));
     }
@@ -112,6 +117,7 @@ mod tests {
     fn a_person_sees_what_listens_where_and_what_was_changed() {
         let address = Address::Unix("/run/app.sock".into());
         let text = lines(&Facts {
+            worker: false,
             app: Some(("uvicorn", &address)),
             remote: None,
             changes: &["uvicorn: --port 8000 became --uds".to_owned()],

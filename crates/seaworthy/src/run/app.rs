@@ -14,16 +14,26 @@ use seaworthy_lifecycle::supervise::Launch;
 
 use crate::config::Config;
 use crate::config::app::Command as Words;
+use crate::config::service::Kind;
 use crate::failure::Failure;
 use crate::launch::{Command, Endpoint, Launcher, Plan, installed, words};
 
 /// Lets Python write the stacks of all threads when it is ended by SIGABRT, as a stalled app is.
 const FAULT_HANDLER: &str = "PYTHONFAULTHANDLER";
 
+/// How a command is started.
+#[derive(Debug)]
+enum AppKind {
+    /// As a server behind us.
+    Server(Box<Launcher>),
+    /// As it is: it listens nowhere.
+    Worker(Vec<String>),
+}
+
 /// A recognised command with everything a start needs.
 #[derive(Debug)]
 pub(super) struct App {
-    launcher: Launcher,
+    kind: AppKind,
     env: Vec<(OsString, Option<OsString>)>,
     cwd: Option<PathBuf>,
     sockets: PathBuf,
@@ -54,24 +64,30 @@ impl App {
             .iter()
             .map(|(name, value)| (name.clone(), value.expose().to_owned()))
             .collect();
-        if config.stall_after().is_some() && !env.contains_key(FAULT_HANDLER) {
+        if config.is_judged() && !env.contains_key(FAULT_HANDLER) {
             own.entry(FAULT_HANDLER.to_owned())
                 .or_insert_with(|| "1".to_owned());
         }
         let mut seen = env.clone();
         seen.extend(own.clone());
         let path = seen.get("PATH").cloned().unwrap_or_default();
-        let launcher = Launcher::recognise(Command {
-            argv: &argv,
-            env: &seen,
-            port_env: &config.app.port_env,
-            connect: config.app.connect.as_ref(),
-            trusted_proxies: &config.listen.trusted_proxies,
-            installed: &|package, program| installed::version(package, program, &path),
-        })
-        .map_err(|refusal| Failure::usage(refusal.to_string()))?;
+        let kind = match config.service.kind {
+            Kind::Worker => AppKind::Worker(argv),
+            Kind::Http => {
+                let launcher = Launcher::recognise(Command {
+                    argv: &argv,
+                    env: &seen,
+                    port_env: &config.app.port_env,
+                    connect: config.app.connect.as_ref(),
+                    trusted_proxies: &config.listen.trusted_proxies,
+                    installed: &|package, program| installed::version(package, program, &path),
+                })
+                .map_err(|refusal| Failure::usage(refusal.to_string()))?;
+                AppKind::Server(Box::new(launcher))
+            }
+        };
         Ok(Some(Self {
-            launcher,
+            kind,
             env: own
                 .into_iter()
                 .map(|(name, value)| (name.into(), Some(value.into())))
@@ -84,7 +100,10 @@ impl App {
 
     /// The public address that the command itself names.
     pub(super) fn public(&self) -> Option<SocketAddr> {
-        self.launcher.public()
+        match &self.kind {
+            AppKind::Server(launcher) => launcher.public(),
+            AppKind::Worker(_) => None,
+        }
     }
 
     /// A sentence for the user when the command names the very address that is ours, in words that the launcher did not
@@ -108,17 +127,20 @@ impl App {
         })
     }
 
-    /// Plans the first start and keeps the plan for it.
-    pub(super) fn announce(&self) -> io::Result<Plan> {
-        let plan = self.plan(0, 1)?;
+    /// Plans the first start of a server and keeps the plan for it.
+    pub(super) fn announce(&self) -> io::Result<Option<Plan>> {
+        let AppKind::Server(launcher) = &self.kind else {
+            return Ok(None);
+        };
+        let plan = self.plan(launcher, 0, 1)?;
         *self
             .announced
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = Some(plan.clone());
-        Ok(plan)
+        Ok(Some(plan))
     }
 
-    fn plan(&self, instance: usize, generation: u64) -> io::Result<Plan> {
+    fn plan(&self, launcher: &Launcher, instance: usize, generation: u64) -> io::Result<Plan> {
         fs::create_dir_all(&self.sockets)?;
         let name = format!("app-{}-{instance}-{generation}", std::process::id());
         let mut free_port = || {
@@ -126,7 +148,7 @@ impl App {
                 .local_addr()
                 .map(|address| address.port())
         };
-        self.launcher.plan(Endpoint {
+        launcher.plan(Endpoint {
             sockets: Some(&self.sockets),
             name: &name,
             free_port: &mut free_port,
@@ -135,6 +157,15 @@ impl App {
 
     /// One start, as the supervisor wants it.
     pub(super) fn launch(&self, instance: usize, generation: u64) -> io::Result<Launch> {
+        let launcher = match &self.kind {
+            AppKind::Server(launcher) => launcher,
+            AppKind::Worker(words) => {
+                return Ok(Launch {
+                    program: self.program(words.clone(), Vec::new()),
+                    address: None,
+                });
+            }
+        };
         let announced = self
             .announced
             .lock()
@@ -142,14 +173,21 @@ impl App {
             .take();
         let plan = match announced {
             Some(plan) if instance == 0 => plan,
-            _ => self.plan(instance, generation)?,
+            _ => self.plan(launcher, instance, generation)?,
         };
         if let Address::Unix(path) = &plan.address {
             // A file that a killed server left behind would be taken for a listener that refuses.
             fs::remove_file(path).ok();
         }
-        let mut words = plan.argv.into_iter().map(OsString::from);
-        let planned = plan.env.into_iter().map(|(name, value)| {
+        Ok(Launch {
+            program: self.program(plan.argv, plan.env),
+            address: Some(plan.address),
+        })
+    }
+
+    fn program(&self, words: Vec<String>, env: Vec<(String, String)>) -> Program {
+        let mut words = words.into_iter().map(OsString::from);
+        let planned = env.into_iter().map(|(name, value)| {
             // The launcher's way of saying that a variable must not be seen.
             (
                 OsString::from(name),
@@ -158,15 +196,12 @@ impl App {
                     .map(OsString::from),
             )
         });
-        Ok(Launch {
-            program: Program {
-                program: words.next().unwrap_or_default(),
-                args: words.collect(),
-                env: self.env.iter().cloned().chain(planned).collect(),
-                cwd: self.cwd.clone(),
-                stdin: true,
-            },
-            address: plan.address,
-        })
+        Program {
+            program: words.next().unwrap_or_default(),
+            args: words.collect(),
+            env: self.env.iter().cloned().chain(planned).collect(),
+            cwd: self.cwd.clone(),
+            stdin: true,
+        }
     }
 }

@@ -33,15 +33,19 @@ use super::{budget, checks, state_dir};
 use crate::admin::{self, Admin, Checks};
 use crate::components::{Components, State};
 use crate::config::listen::{Admin as AdminAddress, Bind};
+use crate::config::service::Kind;
 use crate::config::{Config, Options};
 use crate::failure::Failure;
 use crate::instance::{Instance, Status, new_token, status};
 use crate::listeners;
 use crate::listeners::tls::Files;
+use crate::openapi;
 use crate::views::Table;
 
 /// Where Seaworthy listens when nothing says otherwise.
 const USUAL: ([u8; 4], u16) = ([0, 0, 0, 0], 8000);
+/// So many of the latest events are part of a status.
+const EVENTS_SHOWN: usize = 10;
 /// What an app is taken to keep idle connections for when it is not Seaworthy that starts it.
 const REMOTE_KEEP_ALIVE: Duration = Duration::from_secs(5);
 
@@ -133,7 +137,8 @@ impl Parts {
             .as_ref()
             .map(App::announce)
             .transpose()
-            .context("cannot find a port for the app")?;
+            .context("cannot find a port for the app")?
+            .flatten();
         let roster = match (&plan, &config.app.connect) {
             (None, Some(remote)) => Roster::remote(remote.clone()),
             _ => Roster::supervised(),
@@ -208,10 +213,11 @@ impl Parts {
         let reaper = Reaper::start(true).context("cannot watch child processes")?;
         checks::leave_children_to_them(&reaper);
         let health = checks::start(&self.config, &self.face, self.registry.clone());
-        let instance = self
-            .admin(&plane, requests, &health, &budget, &folder, admin_is_set)
-            .await?;
         let journal = Journal::new();
+        let status = self.status(&budget, &journal);
+        let instance = self
+            .admin(&plane, requests, &health, status, &folder, admin_is_set)
+            .await?;
         self.announce(&plane, &instance, &budget)?;
         signals.second_interrupt(self.config.shutdown.second_interrupt);
         signals
@@ -269,7 +275,7 @@ impl Parts {
         plane: &Plane,
         requests: mpsc::Sender<admin::Request>,
         health: &Health,
-        budget: &Budget,
+        status: Arc<dyn Fn() -> Status + Send + Sync>,
         folder: &Path,
         admin_is_set: bool,
     ) -> anyhow::Result<Instance> {
@@ -292,7 +298,7 @@ impl Parts {
                 token: token.clone(),
                 views: Arc::new(views),
                 board: self.face.board().clone(),
-                status: self.status(budget),
+                status,
                 requests,
                 roster: self.face.roster().clone(),
                 checks: Checks {
@@ -300,6 +306,7 @@ impl Parts {
                     pace: self.config.health.pace(),
                     around: Arc::new(checks::around(&self.config, &self.face)),
                 },
+                openapi: openapi::document(&self.config).to_string().into(),
             };
             tokio::spawn(listener.serve(admin));
         }
@@ -318,9 +325,9 @@ impl Parts {
         Ok(instance)
     }
 
-    fn status(&self, budget: &Budget) -> Arc<dyn Fn() -> Status + Send + Sync> {
+    fn status(&self, budget: &Budget, journal: &Journal) -> Arc<dyn Fn() -> Status + Send + Sync> {
         let (face, registry, began) = (self.face.clone(), self.registry.clone(), Instant::now());
-        let words = budget::words(budget);
+        let (words, journal) = (budget::words(budget), journal.clone());
         Arc::new(move || {
             let snapshot = face.board().snapshot();
             Status {
@@ -333,6 +340,7 @@ impl Parts {
                     instances: face.instances(),
                 },
                 inflight: registry.in_progress(),
+                events: latest(&journal),
                 shutdown: serde_json::json!({"budget": words}),
             }
         })
@@ -343,6 +351,7 @@ impl Parts {
         let moved = matches!((&admin, &self.config.listen.admin), (Some(got), AdminAddress::At(wished)) if got != wished && !leaves_open(wished));
         announce::announce(
             &Facts {
+                worker: self.config.service.kind == Kind::Worker,
                 app: self.server.as_ref().map(|(name, address)| (*name, address)),
                 remote: self
                     .config
@@ -361,6 +370,22 @@ impl Parts {
         );
         Ok(())
     }
+}
+
+/// The latest events as `status` shows them.
+fn latest(journal: &Journal) -> Vec<status::Event> {
+    let all = journal.recent();
+    let shown = all.iter().skip(all.len().saturating_sub(EVENTS_SHOWN));
+    shown
+        .map(|entry| status::Event {
+            at: jiff::Timestamp::try_from(entry.at)
+                .unwrap_or_default()
+                .strftime("%Y-%m-%dT%H:%M:%SZ")
+                .to_string(),
+            event: entry.event.name.to_owned(),
+            text: entry.event.to_string(),
+        })
+        .collect()
 }
 
 /// Whether any port will do.

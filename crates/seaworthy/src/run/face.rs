@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use seaworthy_core::lifecycle::Phase;
 use seaworthy_core::names::{event, metric};
 use seaworthy_health::{Board, Report, Snapshot};
-use seaworthy_http::upstream::{Roll, Roster};
+use seaworthy_http::upstream::{Availability, Roll, Roster};
 use seaworthy_lifecycle::supervise::State;
 use seaworthy_lifecycle::suspended::is_suspended;
 use seaworthy_telemetry::metrics::{Gauge, Histogram, Registry, States};
@@ -18,10 +18,12 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::standing::{
-    Life, all_stalled, app, document, gate, generation, is_ready, processes, roll, word,
+    Alive, Life, alive, all_stalled, app, document, gate, generation, is_ready, processes, roll,
+    word,
 };
 use crate::config::Config;
 use crate::config::health::GateBy;
+use crate::config::service::Kind;
 use crate::instance::status::AppInstance;
 
 /// How often an instance is looked at.
@@ -38,6 +40,8 @@ pub(super) struct Face {
 #[derive(Debug)]
 struct Facts {
     phase: Phase,
+    /// It takes no requests.
+    is_worker: bool,
     instances: Vec<State>,
     /// Processes of instances that are stopped without having ended.
     suspended: Vec<i32>,
@@ -61,6 +65,13 @@ impl Face {
         began: Instant,
     ) -> Self {
         let service = &config.service;
+        let is_worker = service.kind == Kind::Worker;
+        if is_worker {
+            roster.publish(Roll {
+                endpoints: Vec::new(),
+                availability: Availability::Absent,
+            });
+        }
         let mut snapshot = Snapshot::new(
             service.name.clone(),
             service.version.clone(),
@@ -72,6 +83,7 @@ impl Face {
         phases.set(Phase::Starting.word());
         let facts = Facts {
             phase: Phase::Starting,
+            is_worker,
             instances: Vec::new(),
             suspended: Vec::new(),
             stalled: BTreeMap::new(),
@@ -171,10 +183,11 @@ impl Face {
                 .unwrap_or(u32::MAX);
             facts.ready.set(f64::from(count));
             facts.instances = instances;
-            let roll = roll(&facts.instances);
             // Probes first: whoever has been answered by the app must not find it unready.
-            self.publish_with(&facts, &roll);
-            self.roster.publish(roll);
+            self.publish(&facts);
+            if !facts.is_worker {
+                self.roster.publish(roll(&facts.instances));
+            }
         }
         self.first_ready(any_ready);
     }
@@ -207,12 +220,26 @@ impl Face {
         }
     }
 
-    fn publish(&self, facts: &Facts) {
-        self.publish_with(facts, &self.roster.roll());
+    /// The lives that are ready; something else's is one.
+    pub(super) fn alive(&self) -> Vec<Alive> {
+        self.alive_in(&self.facts())
     }
 
-    fn publish_with(&self, facts: &Facts, roll: &Roll) {
-        let stalled = all_stalled(roll, &facts.stalled);
+    fn alive_in(&self, facts: &Facts) -> Vec<Alive> {
+        if self.roster.is_supervised() {
+            return alive(&facts.instances);
+        }
+        let roll = self.roster.roll();
+        let remote = roll.endpoints.iter().map(|endpoint| Alive {
+            id: endpoint.id,
+            address: Some(endpoint.address.clone()),
+        });
+        remote.collect()
+    }
+
+    fn publish(&self, facts: &Facts) {
+        let alive = self.alive_in(facts);
+        let stalled = all_stalled(&alive, &facts.stalled);
         let gate = gate(
             facts.phase,
             &facts.instances,
@@ -220,7 +247,7 @@ impl Face {
             self.roster.is_supervised(),
             stalled.map(String::as_str),
         );
-        let app = app(facts.phase, roll, &facts.stalled);
+        let app = app(facts.phase, &alive, &facts.stalled);
         let instances: Vec<Value> = facts
             .instances
             .iter()

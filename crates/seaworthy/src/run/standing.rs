@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use seaworthy_core::address::Address;
 use seaworthy_core::health::App;
 use seaworthy_core::lifecycle::Phase;
 use seaworthy_health::Gate;
@@ -35,30 +36,56 @@ impl Life {
     }
 }
 
+/// A life that is ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Alive {
+    /// Its number.
+    pub(super) id: u64,
+    /// Where it listens, if it does.
+    pub(super) address: Option<Address>,
+}
+
+/// The lives that are ready.
+pub(super) fn alive(instances: &[State]) -> Vec<Alive> {
+    let all = instances.iter().enumerate();
+    all.filter_map(|(instance, state)| match state {
+        State::Ready {
+            address,
+            generation,
+            ..
+        } => {
+            let life = Life {
+                instance,
+                generation: *generation,
+            };
+            Some(Alive {
+                id: life.id(),
+                address: address.clone(),
+            })
+        }
+        _ => None,
+    })
+    .collect()
+}
+
 /// What is known of the app; `stalled` are the lives that get nowhere.
-pub(super) fn app(phase: Phase, roll: &Roll, stalled: &BTreeMap<u64, String>) -> App {
+pub(super) fn app(phase: Phase, alive: &[Alive], stalled: &BTreeMap<u64, String>) -> App {
     match phase {
         Phase::Starting => App::Starting,
         // Whatever it does now, nobody is to blame for.
         _ if phase.is_shutting_down() => App::Running,
-        _ if roll.endpoints.is_empty() => App::Down,
-        _ if roll
-            .endpoints
-            .iter()
-            .any(|one| stalled.contains_key(&one.id)) =>
-        {
-            App::Stalled
-        }
+        _ if alive.is_empty() => App::Down,
+        _ if alive.iter().any(|one| stalled.contains_key(&one.id)) => App::Stalled,
         _ => App::Running,
     }
 }
 
 /// Why the app as a whole counts as stalled: all of its instances do.
 pub(super) fn all_stalled<'a>(
-    roll: &Roll,
+    alive: &[Alive],
     stalled: &'a BTreeMap<u64, String>,
 ) -> Option<&'a String> {
-    let mut reasons = roll.endpoints.iter().map(|one| stalled.get(&one.id));
+    let mut reasons = alive.iter().map(|one| stalled.get(&one.id));
     let first = reasons.next().flatten()?;
     reasons.all(|reason| reason.is_some()).then_some(first)
 }
@@ -105,7 +132,8 @@ pub(super) fn document(state: &State, suspended: &[i32]) -> Value {
             generation,
             pid,
         } => {
-            json!({"state": word(state, suspended), "pid": pid, "generation": generation, "address": address.to_string()})
+            let address = address.as_ref().map(ToString::to_string);
+            json!({"state": word(state, suspended), "pid": pid, "generation": generation, "address": address})
         }
         State::Ended { code } | State::Failed { code } => {
             json!({"state": word(state, suspended), "code": code})
@@ -149,25 +177,13 @@ pub(super) fn gate(
 
 /// The roster's view of the instances.
 pub(super) fn roll(instances: &[State]) -> Roll {
-    let endpoints: Vec<Endpoint> = instances
-        .iter()
-        .enumerate()
-        .filter_map(|(index, state)| match state {
-            State::Ready {
-                address,
-                generation,
-                ..
-            } => Some(Endpoint {
-                id: Life {
-                    instance: index,
-                    generation: *generation,
-                }
-                .id(),
-                address: address.clone(),
-            }),
-            _ => None,
+    let endpoint = |one: Alive| {
+        Some(Endpoint {
+            id: one.id,
+            address: one.address?,
         })
-        .collect();
+    };
+    let endpoints: Vec<Endpoint> = alive(instances).into_iter().filter_map(endpoint).collect();
     let waits = instances.iter().filter_map(|state| match state {
         State::Backoff { until } => Some(*until),
         _ => None,
@@ -199,7 +215,7 @@ mod tests {
     #[test]
     fn requests_go_to_the_ready_wait_for_the_starting_and_not_for_the_waiting() {
         let ready = State::Ready {
-            address: "127.0.0.1:1".parse().expect("an address"),
+            address: Some("127.0.0.1:1".parse().expect("an address")),
             generation: 2,
             pid: 9,
         };
@@ -224,7 +240,7 @@ mod tests {
     #[test]
     fn one_instance_that_runs_keeps_the_gate_open() {
         let ready = |pid| State::Ready {
-            address: "127.0.0.1:1".parse().expect("an address"),
+            address: Some("127.0.0.1:1".parse().expect("an address")),
             generation: 1,
             pid,
         };
@@ -246,24 +262,21 @@ mod tests {
             generation: 3,
         };
         assert_eq!(Life::of(life(2).id()), life(2));
-        let endpoint = |instance| Endpoint {
+        let one = |instance| Alive {
             id: life(instance).id(),
-            address: "127.0.0.1:1".parse().expect("an address"),
+            address: None,
         };
-        let roll = Roll {
-            endpoints: vec![endpoint(0), endpoint(1)],
-            availability: Availability::Ready,
-        };
+        let alive = [one(0), one(1)];
         let mut stalled = BTreeMap::new();
-        assert_eq!(app(Phase::Running, &roll, &stalled), App::Running);
+        assert_eq!(app(Phase::Running, &alive, &stalled), App::Running);
         stalled.insert(life(1).id(), "one".to_owned());
-        assert_eq!(app(Phase::Running, &roll, &stalled), App::Stalled);
-        assert_eq!(all_stalled(&roll, &stalled), None);
+        assert_eq!(app(Phase::Running, &alive, &stalled), App::Stalled);
+        assert_eq!(all_stalled(&alive, &stalled), None);
         stalled.insert(life(0).id(), "both".to_owned());
         assert_eq!(
-            all_stalled(&roll, &stalled).map(String::as_str),
+            all_stalled(&alive, &stalled).map(String::as_str),
             Some("both")
         );
-        assert_eq!(app(Phase::Starting, &roll, &stalled), App::Starting);
+        assert_eq!(app(Phase::Starting, &alive, &stalled), App::Starting);
     }
 }

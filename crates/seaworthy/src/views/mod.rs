@@ -1,6 +1,7 @@
 //! Which path shows which view, on which listener, to whom.
 
 mod merge;
+mod mount;
 mod part;
 
 use std::net::{IpAddr, SocketAddr};
@@ -12,7 +13,7 @@ use http::header::{self, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use seaworthy_core::catalogue;
 use seaworthy_health::probe::upstream::Depth;
-use seaworthy_health::{Ask, Board, View};
+use seaworthy_health::{Ask, Board, Component, View};
 use seaworthy_http::error::Error;
 use seaworthy_http::exchange::Exchange;
 use seaworthy_http::rescue::Format;
@@ -20,6 +21,7 @@ use seaworthy_http::views::Views;
 use seaworthy_telemetry::metrics::{self, Registry};
 
 pub use merge::{MergeLayer, PATIENCE};
+pub use mount::mounted;
 pub use part::Part;
 
 /// One path.
@@ -79,20 +81,33 @@ impl Table {
     }
 
     /// The answer of a view.
-    pub fn show(&self, mut ask: Ask<'_>, accept: Option<&str>) -> Response<Bytes> {
+    pub fn show(&self, ask: Ask<'_>, accept: Option<&str>) -> Response<Bytes> {
         if ask.view == View::Metrics {
             return self.page(metrics::accepts_openmetrics(accept));
         }
+        self.document(ask, accept, None)
+    }
+
+    /// A document, with the app's part if there is one.
+    fn document(
+        &self,
+        mut ask: Ask<'_>,
+        accept: Option<&str>,
+        part: Option<&Component>,
+    ) -> Response<Bytes> {
         ask.draft = accept.is_some_and(|accept| accept.contains("application/health+json"));
-        let Some(answer) = self.board.answer(ask, SystemTime::now()) else {
+        let now = SystemTime::now();
+        let answer = match part {
+            Some(part) => self.board.answer_with(ask, part, now),
+            None => self.board.answer(ask, now),
+        };
+        let Some(answer) = answer else {
             return Format::Envelope.render(&Error::new(&catalogue::NOT_FOUND), None);
         };
         let code = StatusCode::from_u16(answer.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         respond(code, answer.media_type, answer.body)
     }
-}
 
-impl Table {
     /// The page of metrics, in one of its two formats.
     fn page(&self, openmetrics: bool) -> Response<Bytes> {
         let media_type = if openmetrics {

@@ -1,16 +1,17 @@
 //! Works the app's own answer into a view's.
 //!
-//! Metrics of the app are appended; those that bear a name of ours are left out, because a page with a family twice is no
+//! In a document the app's answer is one more component, so that every shape has it in its own place. Metrics of the app are appended; those that bear a name of ours are left out, because a page with a family twice is no
 //! page. A page is in one format from its first line to its last, so OpenMetrics is spoken only when the app spoke it too.
 
 use std::collections::HashSet;
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, header};
+use seaworthy_core::health::{State, Status, Weight};
 use seaworthy_core::names::event;
-use seaworthy_health::{Ask, View};
+use seaworthy_health::{Ask, Component, Metadata, View};
 use seaworthy_telemetry::metrics;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Table;
 
@@ -43,8 +44,7 @@ impl Table {
     /// The answer of a view with the app's part, for a client that sent this `Accept`.
     pub fn merge(&self, ask: Ask<'_>, accept: Option<&str>, part: Option<Part>) -> Response<Bytes> {
         if ask.view != View::Metrics {
-            let own = self.show(ask, accept);
-            return own.map(|own| merge_document(&own, part).unwrap_or(own));
+            return self.document(ask, accept, Some(&component(part)));
         }
         let part = part.filter(|part| part.status == StatusCode::OK);
         let openmetrics = metrics::accepts_openmetrics(accept)
@@ -57,30 +57,28 @@ impl Table {
     }
 }
 
-/// Adds a component `upstream` with whatever the app said.
-fn merge_document(own: &Bytes, part: Option<Part>) -> Option<Bytes> {
-    let mut document: Value = serde_json::from_slice(own).ok()?;
-    let component = match part {
-        Some(Part { status, body, .. }) => json!({
-            "name": "upstream",
-            "status": if status.as_u16() < 400 { "healthy" } else { "unhealthy" },
-            "critical": false,
-            "metadata": {
-                "code": status.as_u16(),
-                "body": serde_json::from_slice::<Value>(&body)
-                    .unwrap_or_else(|_| String::from_utf8_lossy(&body).into_owned().into()),
-            },
-        }),
-        None => {
-            json!({"name": "upstream", "status": "unhealthy", "message": "no answer", "critical": false})
-        }
+/// A component `upstream` with whatever the app said. It can close nothing.
+fn component(part: Option<Part>) -> Component {
+    let code = part.as_ref().map(|part| part.status.as_u16());
+    let (state, status) = match code {
+        Some(..400) => (State::Ok, Status::Healthy),
+        _ => (State::Fail, Status::Unhealthy),
     };
-    let components = document
-        .as_object_mut()?
-        .entry("components")
-        .or_insert_with(|| json!([]));
-    components.as_array_mut()?.push(component);
-    Some(document.to_string().into())
+    let mut component = Component::pending("upstream", "upstream", Weight::Optional, status);
+    component.state = state;
+    component.message = code.map_or_else(
+        || "no answer".to_owned(),
+        |code| format!("it answers with {code}"),
+    );
+    if let Some(Part { status, body, .. }) = part {
+        let text = || String::from_utf8_lossy(&body).into_owned().into();
+        let said: Value = serde_json::from_slice(&body).unwrap_or_else(|_| text());
+        component.metadata = Metadata::from_iter([
+            ("code".to_owned(), status.as_u16().into()),
+            ("body".to_owned(), said),
+        ]);
+    }
+    component
 }
 
 /// Appends the families of `part` whose names are not taken.
@@ -168,16 +166,13 @@ mod tests {
 
     #[test]
     fn the_apps_document_becomes_a_component() {
-        let own = Bytes::from_static(b"{\"status\":\"healthy\"}");
-        let merged = merge_document(&own, part("{\"app\":1}")).expect("a document");
-        let document: Value = serde_json::from_slice(&merged).expect("json");
-        assert_eq!(document["components"][0]["name"], "upstream");
+        let said = component(part("{\"app\":1}"));
+        assert_eq!((said.state, said.weight), (State::Ok, Weight::Optional));
+        assert_eq!(said.metadata["body"], serde_json::json!({"app": 1}));
+        let nothing = component(None);
         assert_eq!(
-            document["components"][0]["metadata"]["body"],
-            json!({"app": 1})
+            (nothing.status, nothing.message.as_str()),
+            (Status::Unhealthy, "no answer")
         );
-        let without = merge_document(&own, None).expect("a document");
-        let document: Value = serde_json::from_slice(&without).expect("json");
-        assert_eq!(document["components"][0]["status"], "unhealthy");
     }
 }

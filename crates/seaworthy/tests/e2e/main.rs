@@ -5,6 +5,7 @@
 
 mod checks;
 mod configuration;
+mod endpoints;
 mod errors;
 mod framing;
 mod front;
@@ -14,9 +15,11 @@ mod kronos;
 mod launch;
 mod limits;
 mod matrix;
+mod openapi;
 mod operations;
 mod presets;
 mod protocols;
+mod schemas;
 mod stall;
 mod starts;
 mod terminal;
@@ -24,3 +27,4 @@ mod tls;
 mod uploads;
 mod views;
 mod websocket;
+mod worker;

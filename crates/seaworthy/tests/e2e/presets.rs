@@ -8,10 +8,12 @@ use seaworthy_testkit::wait::{PATIENCE, until};
 use serde_json::{Value, json};
 
 /// One that runs without any of the servers of its preset: what waits for a variable is switched off.
-pub(crate) async fn preset(name: &str) -> Result<Seaworthy> {
-    let builder = Seaworthy::run(App::Mock.command()?)
-        .flag("--preset")
-        .flag(name);
+pub(crate) async fn preset<'a>(name: impl Into<Option<&'a str>>) -> Result<Seaworthy> {
+    let builder = Seaworthy::run(App::Mock.command()?);
+    let builder = match name.into() {
+        Some(name) => builder.flag("--preset").flag(name),
+        None => builder,
+    };
     let builder = builder.set("shutdown.propagation", "0s");
     let seaworthy = builder.set("health.auto", false).start().await?;
     for warning in seaworthy.output().events("config.warning") {

@@ -103,6 +103,11 @@ async fn an_app_with_a_dead_pool_that_answers_pings_is_started_again_once_with_i
     says("next", "ended with SIGABRT and started again");
     wait_code(&seaworthy, "/orders", 200).await?;
     assert_ne!(app_pid(&seaworthy).await?, first);
+    let status = seaworthy.status().await?;
+    let told =
+        |event: &Value| event["event"] == "app.stalled" && event["text"] == stalled["message"];
+    let events = status["events"].as_array().cloned().unwrap_or_default();
+    assert!(events.iter().any(told), "{status}");
     // Python's own words for the stacks of its threads.
     let written = seaworthy.output().stderr();
     assert!(written.contains("Fatal Python error: Aborted"), "{written}");

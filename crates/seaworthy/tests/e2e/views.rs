@@ -239,6 +239,31 @@ async fn own_pass_and_merge_decide_who_answers() -> Result<()> {
 }
 
 #[tokio::test]
+async fn every_shape_has_the_apps_part_in_its_own_place() -> Result<()> {
+    let formats = [
+        ("full", "/components/1/metadata/body/app"),
+        ("scry", "/components/0/metadata/body/app"),
+        ("kronos", "/checks/upstream/body/app"),
+        ("house", "/components/upstream/metadata/body/app"),
+        ("soma", "/components/0/metadata/body/app"),
+        ("harvester", "/components/0/check_duration_ms"),
+    ];
+    let entries = formats.map(|(format, _)| {
+        format!("- {{path: /{format}, view: detailed, mode: merge, format: {format}}}\n")
+    });
+    let yaml = format!("endpoints:\n{}", entries.concat());
+    let builder = Seaworthy::build().config(&yaml);
+    let (seaworthy, _origin) = before_with(Script::always(APPS_OWN), builder).await?;
+    for (format, at) in formats {
+        let merged = client::get(seaworthy.public(), &format!("/{format}")).await?;
+        let document = merged.json()?;
+        let found = document.pointer(at).and_then(Value::as_f64);
+        assert!(found.is_some(), "{format}: {document}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn merged_metrics_hold_both_pages() -> Result<()> {
     let page = "# TYPE app_jobs_total counter\napp_jobs_total 5\n# TYPE http_requests_total counter\nhttp_requests_total 1\n";
     let answer = format!(
@@ -382,7 +407,7 @@ const PRESETS: &[(&str, &[&str])] = &[
 #[tokio::test]
 async fn each_preset_starts_and_answers_its_paths() -> Result<()> {
     for (preset, paths) in PRESETS {
-        let mut seaworthy = crate::presets::preset(preset).await?;
+        let mut seaworthy = crate::presets::preset(*preset).await?;
         for path in *paths {
             let answer = client::get(seaworthy.public(), path).await?;
             assert_eq!(answer.status, 200, "{preset} {path}: {}", answer.text());

@@ -7,8 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use seaworthy_http::upstream::Endpoint;
-
+use super::super::standing::Alive;
 use crate::instance::client::{Question, call};
 
 /// What the app is asked for, how often, and who has not answered.
@@ -33,8 +32,8 @@ impl Knock {
         }
     }
 
-    /// Asks everybody in the roster, if it is time.
-    pub(super) fn knock(&mut self, now: Instant, endpoints: &[Endpoint]) {
+    /// Asks everybody who can be asked, if it is time.
+    pub(super) fn knock(&mut self, now: Instant, alive: &[Alive]) {
         if self
             .last
             .is_some_and(|last| now.saturating_duration_since(last) < self.every)
@@ -42,18 +41,21 @@ impl Knock {
             return;
         }
         self.last = Some(now);
-        let is_listed = |id: &u64| endpoints.iter().any(|endpoint| endpoint.id == *id);
+        let is_listed = |id: &u64| alive.iter().any(|one| one.id == *id);
         self.unanswered().retain(is_listed);
-        for endpoint in endpoints.iter().cloned() {
+        for (id, address) in alive
+            .iter()
+            .filter_map(|one| Some((one.id, one.address.clone()?)))
+        {
             let (path, timeout, unanswered) =
                 (self.path.clone(), self.timeout, self.unanswered.clone());
             tokio::spawn(async move {
-                let answer = call(&endpoint.address, Question::get(&path), timeout).await;
+                let answer = call(&address, Question::get(&path), timeout).await;
                 let mut unanswered = unanswered.lock().unwrap_or_else(PoisonError::into_inner);
                 if answer.is_ok() {
-                    unanswered.remove(&endpoint.id);
+                    unanswered.remove(&id);
                 } else {
-                    unanswered.insert(endpoint.id);
+                    unanswered.insert(id);
                 }
             });
         }

@@ -13,17 +13,16 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use seaworthy_core::event::{Event, Level};
-use seaworthy_core::health::Verdict;
+use seaworthy_core::health::{Verdict, Weight};
 use seaworthy_core::names::event;
 use seaworthy_health::{Health, Only};
-use seaworthy_http::upstream::Endpoint;
 use seaworthy_lifecycle::journal::Journal;
 use seaworthy_lifecycle::signals::Name;
 use seaworthy_lifecycle::vitals::{self, Vitals};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::face::Face;
-use super::standing::Life;
+use super::standing::{Alive, Life};
 use crate::config::Config;
 use case::Case;
 use knock::Knock;
@@ -50,6 +49,8 @@ pub(super) struct Judge {
     face: Face,
     health: Health,
     journal: Journal,
+    /// Whether anybody wants to know.
+    judges: bool,
     /// For how long an instance may get nowhere.
     limit: Option<Duration>,
     /// The checks that say whether the app is alive.
@@ -78,6 +79,7 @@ impl Judge {
             face,
             health,
             journal,
+            judges: config.is_judged(),
             limit,
             checks: live.checks.clone(),
             knock,
@@ -90,32 +92,31 @@ impl Judge {
 
     /// Waits for a life that has to end. May be cancelled and asked again.
     pub(super) async fn next(&mut self) -> Sentence {
-        if self.limit.is_none() && self.checks.is_empty() {
+        if !self.judges {
             return std::future::pending().await;
         }
         loop {
             self.ticks.tick().await;
-            let roll = self.face.roster().roll();
-            self.look(Instant::now(), &roll.endpoints);
+            let alive = self.face.alive();
+            self.look(Instant::now(), &alive);
             if let Some(sentence) = self.decide().await {
                 return sentence;
             }
         }
     }
 
-    fn look(&mut self, now: Instant, endpoints: &[Endpoint]) {
+    fn look(&mut self, now: Instant, alive: &[Alive]) {
         self.cases
-            .retain(|id, _| endpoints.iter().any(|endpoint| endpoint.id == *id));
+            .retain(|id, _| alive.iter().any(|one| one.id == *id));
         if let Some(knock) = &mut self.knock {
-            knock.knock(now, endpoints);
+            knock.knock(now, alive);
         }
         let failing = self.failing();
-        for endpoint in endpoints {
+        for one in alive {
             let limit = self.limit;
-            let mut case =
-                (self.cases.remove(&endpoint.id)).unwrap_or_else(|| Case::new(now, limit));
-            self.look_at(now, endpoint.id, &mut case, failing.as_deref());
-            self.cases.insert(endpoint.id, case);
+            let mut case = (self.cases.remove(&one.id)).unwrap_or_else(|| Case::new(now, limit));
+            self.look_at(now, one.id, &mut case, failing.as_deref());
+            self.cases.insert(one.id, case);
         }
         let stalled = self.cases.iter();
         let stalled = stalled
@@ -205,10 +206,8 @@ impl Judge {
 
     fn culprit(&self) -> String {
         let report = self.health.report();
-        let mut broken = report
-            .components
-            .iter()
-            .filter(|one| one.counts() && one.state.is_broken());
+        let mut broken = (report.components.iter())
+            .filter(|one| one.counts() && one.state.is_broken() && one.weight != Weight::Optional);
         broken
             .next()
             .map_or_else(String::new, |one| format!("{}: {}", one.name, one.message))
