@@ -55,7 +55,7 @@ pub struct Depth(Arc<Mutex<Option<(u8, Instant)>>>);
 
 impl Depth {
     /// The field that says how deep a question is, counted from 1. One without it is not part of a chain.
-    pub const FIELD: &str = "x-health-depth";
+    pub const FIELD: HeaderName = HeaderName::from_static("x-health-depth");
     /// Deeper questions are not asked.
     pub const MOST: u8 = 5;
     /// A question counts for this long.
@@ -152,8 +152,7 @@ impl Check for Asks {
                     "not asked: health is passed on in a circle or through more than 5 services",
                 ),
                 Some(depth) => {
-                    let field = HeaderName::from_static(Depth::FIELD);
-                    let further = HeaderMap::from_iter([(field, u16::from(depth).into())]);
+                    let further = HeaderMap::from_iter([(Depth::FIELD, u16::from(depth).into())]);
                     match self.client.ask(further).await {
                         Ok(answer) => self.judge(&answer),
                         Err(outcome) => outcome,

@@ -134,7 +134,7 @@ impl Views for Table {
         if entry.answers == Mode::Merge && self.merges {
             return None;
         }
-        if let Some(depth) = request.headers().get(Depth::FIELD)
+        if let Some(depth) = request.headers().get(&Depth::FIELD)
             && is_neighbour(request)
         {
             Depth::global().asked(depth.to_str().unwrap_or_default());
@@ -171,14 +171,20 @@ fn speaks_for_itself<B>(request: &Request<B>, is_near: impl Fn(&IpAddr) -> bool)
         .any(|name| request.headers().contains_key(*name))
 }
 
+/// Made once: probes are many, and making a value looks at each of its bytes.
+static JSON: HeaderValue = HeaderValue::from_static("application/json");
+static NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
 fn respond(status: StatusCode, media_type: &'static str, body: Bytes) -> Response<Bytes> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let media_type = match media_type {
+        "application/json" => JSON.clone(),
+        other => HeaderValue::from_static(other),
+    };
+    let headers = response.headers_mut();
+    headers.reserve(2);
+    headers.insert(header::CONTENT_TYPE, media_type);
+    headers.insert(header::CACHE_CONTROL, NO_STORE.clone());
     response
 }
