@@ -1,7 +1,7 @@
 //! Checks that follow from the environment: an app that has a `REDIS_URL` depends on Redis, and nobody has to write it down.
 //!
-//! What is found is a guess, so it does no harm. It is never critical: it can degrade the service, and not take it out of
-//! rotation. It never stands against anything that was written: a check of the same name, or one that takes its address from
+//! What is found is a guess, so it does no harm. It counts as shared by all replicas: it can degrade the service, and not take
+//! it out of rotation, and while it is down an app that gets nowhere is not restarted for it. It never stands against anything that was written: a check of the same name, or one that takes its address from
 //! the same variable, wins whole. And a value that cannot be understood costs a warning and nothing else.
 //!
 //! A found check names its variable and takes its address from there like any other, so that no secret is copied.
@@ -102,7 +102,7 @@ fn kind(name: &str, variable: &str, value: &str) -> Result<Option<&'static str>,
 }
 
 fn check(kind: &str, name: &str, variable: &str, around: &Around) -> Result<Value, String> {
-    let written = json!({"kind": kind, "name": name, "critical": false, "env": variable});
+    let written = json!({"kind": kind, "name": name, "shared": true, "env": variable});
     let check: Check =
         serde_json::from_value(written.clone()).map_err(|error| error.to_string())?;
     match check

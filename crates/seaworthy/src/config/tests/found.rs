@@ -35,7 +35,7 @@ fn warnings(loaded: &Loaded<Config>) -> Vec<String> {
 }
 
 #[test]
-fn usual_variables_become_checks_that_are_not_critical() {
+fn usual_variables_become_checks_that_only_degrade() {
     let variables = [
         ("DATABASE_URL", "postgresql+asyncpg://shop:hunter2@db/shop"),
         ("REDIS_URL", "redis://:hunter2@cache:6379/0"),
@@ -59,7 +59,7 @@ fn usual_variables_become_checks_that_are_not_critical() {
         ]
     );
     let found = &loaded.value.health.checks;
-    assert!(found.iter().all(|check| !check.common().critical));
+    assert!(found.iter().all(|check| check.common().shared));
     assert!(warnings(&loaded).is_empty(), "{}", loaded.warnings);
     let settings = loaded.settings();
     let shown = settings
@@ -106,7 +106,7 @@ fn what_was_written_wins_whole() {
     let loaded = load(named, &url).unwrap();
     assert_eq!(checks(&loaded), ["database: postgres", "redis: tcp"]);
     assert!(
-        loaded.value.health.checks[1].common().critical,
+        !loaded.value.health.checks[1].common().shared,
         "nothing of the guess is left"
     );
     let by_variable = "health: {checks: [{kind: postgres, name: shop, env: DATABASE_URL}]}";
