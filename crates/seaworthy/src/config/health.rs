@@ -20,7 +20,7 @@ pub struct Health {
     pub checks: Vec<Check>,
     /// Whether variables of the app that are usually called so become checks, unless a check of theirs is written here:
     /// `DATABASE_URL`, `REDIS_URL`, `CELERY_BROKER_URL`, `KAFKA_BOOTSTRAP_SERVERS`, `RABBITMQ_URL`, `NATS_URL` and the like. They
-    /// are not critical. Default `true`.
+    /// only degrade, as what is `shared` does. Default `true`.
     pub auto: bool,
     /// How often a check runs unless it says otherwise. Default `5s`.
     pub interval: Duration,
