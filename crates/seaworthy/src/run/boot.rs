@@ -28,7 +28,7 @@ use super::face::Face;
 use super::judge::Judge;
 use super::last_word::LastWord;
 use super::plane::Plane;
-use super::shutdown::{Service, hooks};
+use super::shutdown::{Service, hooks, remember};
 use super::{budget, checks, state_dir};
 use crate::admin::{self, Admin, Checks};
 use crate::components::{Components, State};
@@ -91,6 +91,7 @@ pub(super) async fn run(
     .map_err(|error| Failure::usage(error.to_string()))?;
     phase("handlers");
     let mut parts = Parts::build(config, &app, began)?;
+    remember(&folder, &parts.registry);
     parts.plane = Some(parts.start_plane(listener)?);
     let control = parts
         .serve(app, folder, budget, admin_is_set, signals)

@@ -1,6 +1,6 @@
 //! How this product takes the steps of a shutdown: which part of it does what in which phase.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use seaworthy_core::address::Address;
@@ -24,6 +24,19 @@ use crate::failure::Failure;
 
 /// The file in the state folder that keeps the metrics of a process that is gone.
 const LAST_METRICS: &str = "last_metrics.prom";
+/// The file in the state folder that says how long the last shutdown took, in seconds.
+const LAST_SHUTDOWN: &str = "last_shutdown";
+
+/// Counts the shutdown of the process before this one: nobody can scrape a process that is gone.
+pub(super) fn remember(folder: &Path, registry: &Registry) {
+    let written = std::fs::read_to_string(folder.join(LAST_SHUTDOWN)).unwrap_or_default();
+    let took: Option<f64> = written.trim().parse().ok();
+    if let Some(took) = took.filter(|took| took.is_finite() && *took >= 0.0) {
+        registry
+            .histogram(&metric::SHUTDOWN_SECONDS, &[])
+            .observe(took);
+    }
+}
 
 /// The parts of a started service that a shutdown concerns.
 pub(super) struct Service {
@@ -60,6 +73,8 @@ impl Service {
             self.registry
                 .histogram(&metric::SHUTDOWN_SECONDS, &[])
                 .observe(took);
+            // As with the metrics below: without a folder to write to, the figure is lost and nothing else.
+            std::fs::write(self.folder.join(LAST_SHUTDOWN), took.to_string()).ok();
         }
         if let Err(error) = self.plane.flush() {
             tracing::warn!(event = event::CONFIG_WARNING, %error, "access lines were left unwritten: nobody reads standard error");
@@ -169,4 +184,24 @@ fn hook(configured: &Configured) -> anyhow::Result<Hook> {
         timeout: configured.timeout.map(|timeout| timeout.0),
         ignore_errors: configured.ignore_errors,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_shutdown_is_counted_and_nonsense_is_not() -> anyhow::Result<()> {
+        for (written, count) in [("12.5", 1), ("", 0), ("NaN", 0), ("-1", 0), ("soon", 0)] {
+            let folder = tempfile::tempdir()?;
+            std::fs::write(folder.path().join(LAST_SHUTDOWN), written)?;
+            let registry = Registry::new(&["unmatched".to_owned()]);
+            remember(folder.path(), &registry);
+            // A family without an observation is not shown.
+            let page = registry.encode(false);
+            let shown = page.contains(&format!("service_shutdown_seconds_count {count}\n"));
+            assert_eq!(shown, count == 1, "{written}: {page}");
+        }
+        Ok(())
+    }
 }
