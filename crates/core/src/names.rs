@@ -340,7 +340,7 @@ mod tests {
                 "{name}"
             );
             assert!(
-                ["seaworthy_", "http_", "service_", "process_"]
+                ["seaworthy_", "http_", "service_", "process_", "worker_"]
                     .iter()
                     .any(|p| name.starts_with(p)),
                 "{name}: prefix"

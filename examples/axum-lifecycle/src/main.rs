@@ -71,6 +71,7 @@ fn router(drain: Drain) -> Router {
     let service = Router::new().route("/", get(|| async { "hello\n" })).route(
         "/slow",
         get(|| async {
+            tracing::info!("a slow request has come in");
             tokio::time::sleep(Duration::from_millis(1500)).await;
             "done\n"
         }),

@@ -25,6 +25,7 @@ pub(crate) async fn drained(mut signals: Signals, drain: Drain) {
     drain.advance(Phase::Propagating);
     tokio::time::sleep(budget.propagation).await;
     drain.advance(Phase::Draining);
+    tracing::info!(inside = drain.inside(), "draining");
     let deadline = Instant::now() + budget.drain;
     while drain.inside() > 0 && Instant::now() < deadline {
         tokio::time::sleep(COUNT).await;

@@ -27,6 +27,14 @@ async fn start() -> Result<(Group, SocketAddr)> {
     Ok((group, address))
 }
 
+async fn said(group: &Group, words: &str) -> Result<()> {
+    wait::until(words, PATIENCE, || {
+        let stderr = group.output().stderr();
+        async move { stderr.contains(words).then_some(()) }
+    })
+    .await
+}
+
 #[tokio::test]
 async fn requests_in_flight_are_answered_and_new_ones_refused() -> Result<()> {
     let (mut group, address) = start().await?;
@@ -36,12 +44,9 @@ async fn requests_in_flight_are_answered_and_new_ones_refused() -> Result<()> {
     let mut late = client::Connection::open(address).await?;
     assert_eq!(probe.ask("GET", "/live", &[], b"").await?.status, 200);
     assert_eq!(late.ask("GET", "/", &[], b"").await?.status, 200);
+    said(&group, "a slow request has come in").await?;
     group.signal(Signal::TERM)?;
-    wait::until("readiness to turn", PATIENCE, || {
-        let stderr = group.output().stderr();
-        async move { stderr.contains("shutting down").then_some(()) }
-    })
-    .await?;
+    said(&group, "draining").await?;
     assert_eq!(probe.ask("GET", "/ready", &[], b"").await?.status, 503);
     let refused = late.ask("GET", "/", &[], b"").await?;
     assert_eq!(refused.status, 503);

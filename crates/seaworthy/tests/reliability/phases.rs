@@ -267,7 +267,9 @@ async fn a_prestop_closes_readiness_and_is_credited() -> Result<()> {
     assert_eq!(seaworthy.stop(BUDGET).await?, 0);
     let marked = seaworthy.output().events("shutdown.marked");
     assert!(
-        marked[0].to_string().contains("still served for 0 ms"),
+        marked[0]
+            .to_string()
+            .contains("new requests are refused from now on"),
         "{marked:?}"
     );
     Ok(())
