@@ -6,13 +6,17 @@
 use std::fmt;
 use std::time::Duration;
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use seaworthy_core::catalogue::{self, ErrorType};
+use serde_json::Value;
 
 /// A request that some layer refused or could not complete.
 pub struct Error {
     kind: &'static ErrorType,
-    details: Vec<(&'static str, String)>,
+    details: Vec<(&'static str, Value)>,
     retry_after: Option<Duration>,
+    // Boxed, because hardly any error has one and a map is a hundred bytes.
+    headers: Option<Box<HeaderMap>>,
 }
 
 impl Error {
@@ -22,13 +26,21 @@ impl Error {
             kind,
             details: Vec::new(),
             retry_after: None,
+            headers: None,
         }
     }
 
     /// Adds a fact that helps the caller; it is shown to clients, so it never holds a secret or an inner address.
     #[must_use]
-    pub fn with(mut self, key: &'static str, value: impl fmt::Display) -> Self {
-        self.details.push((key, value.to_string()));
+    pub fn with(mut self, key: &'static str, value: impl Into<Value>) -> Self {
+        self.details.push((key, value.into()));
+        self
+    }
+
+    /// Adds a field to the head of the answer, over one of the same name.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.get_or_insert_default().insert(name, value);
         self
     }
 
@@ -45,8 +57,13 @@ impl Error {
     }
 
     /// The facts added with [`Error::with`], in order.
-    pub fn details(&self) -> &[(&'static str, String)] {
+    pub fn details(&self) -> &[(&'static str, Value)] {
         &self.details
+    }
+
+    /// The fields added with [`Error::header`].
+    pub fn headers(&self) -> Option<&HeaderMap> {
+        self.headers.as_deref()
     }
 
     /// Whole seconds for `Retry-After`, rounded up, at least one.
@@ -71,7 +88,10 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind.message)?;
         for (key, value) in &self.details {
-            write!(f, ", {key}: {value}")?;
+            match value {
+                Value::String(text) => write!(f, ", {key}: {text}")?,
+                other => write!(f, ", {key}: {other}")?,
+            }
         }
         Ok(())
     }
@@ -112,13 +132,13 @@ impl From<&BodyError> for Error {
     fn from(error: &BodyError) -> Self {
         match error {
             BodyError::TooLarge { limit } => {
-                Self::new(&catalogue::PAYLOAD_TOO_LARGE).with("limit_bytes", limit)
+                Self::new(&catalogue::PAYLOAD_TOO_LARGE).with("limit_bytes", *limit)
             }
             BodyError::Idle(after) => {
                 Self::new(&catalogue::REQUEST_TIMEOUT).with("idle_seconds", after.as_secs())
             }
             BodyError::Malformed(what) => {
-                Self::new(&catalogue::MALFORMED_REQUEST).with("reason", what)
+                Self::new(&catalogue::MALFORMED_REQUEST).with("reason", *what)
             }
             BodyError::Truncated | BodyError::Io(_) | BodyError::Cut | BodyError::Http2(_) => {
                 Self::new(&catalogue::MALFORMED_REQUEST)

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use http::{HeaderMap, StatusCode};
 use seaworthy_core::catalogue::ErrorType;
+use seaworthy_core::principal::Principal;
 use seaworthy_core::request_id::RequestId;
 use seaworthy_core::route::RouteId;
 use seaworthy_core::trace_context::TraceContext;
@@ -34,6 +35,8 @@ pub struct Exchange {
     pub request_id: Option<RequestId>,
     /// The trace that this request belongs to, with our own span.
     pub trace: Option<TraceContext>,
+    /// Who makes the request, if anybody vouched for one.
+    pub principal: Option<Arc<Principal>>,
     /// The route whose rules apply.
     pub route: RouteId,
     /// The client asked to switch protocols, and the edge can.
@@ -56,6 +59,7 @@ impl Exchange {
             vouched_hops: 0,
             request_id: None,
             trace: None,
+            principal: None,
             route: RouteId::UNMATCHED,
             upgrade: false,
             expects_continue: false,

@@ -120,7 +120,8 @@ fn reason(error: &Error) -> &str {
     let mut reasons = details.filter(|(key, _)| *key == "reason");
     reasons
         .next()
-        .map_or(error.kind().message, |(_, reason)| reason)
+        .and_then(|(_, reason)| reason.as_str())
+        .unwrap_or(error.kind().message)
 }
 
 /// The app's side failed in the middle of an answer, of which the client has the beginning.

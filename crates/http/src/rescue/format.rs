@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use seaworthy_core::catalogue;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::error::Error;
 use crate::exchange::Failure;
@@ -36,7 +37,7 @@ struct Told<'a> {
     /// The same in words.
     message: &'static str,
     /// What is known beyond that.
-    details: BTreeMap<&'a str, &'a str>,
+    details: BTreeMap<&'a str, &'a Value>,
     /// The id of the request, where it has one.
     request_id: Option<&'a str>,
     /// When it went wrong.
@@ -55,7 +56,7 @@ pub struct Problem<'a> {
     /// The id of the request, where it has one.
     request_id: Option<&'a str>,
     #[serde(flatten)]
-    details: BTreeMap<&'a str, &'a str>,
+    details: BTreeMap<&'a str, &'a Value>,
 }
 
 impl Format {
@@ -63,7 +64,7 @@ impl Format {
     pub fn render(self, error: &Error, request_id: Option<&str>) -> Response<Bytes> {
         let kind = error.kind();
         let details = error.details().iter();
-        let details = details.map(|(key, value)| (*key, value.as_str())).collect();
+        let details = details.map(|(key, value)| (*key, value)).collect();
         let (media_type, document) = match self {
             Self::Envelope => (
                 "application/json",
@@ -102,6 +103,11 @@ impl Format {
         }
         if kind.name == catalogue::SHUTTING_DOWN.name {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Some(own) = error.headers() {
+            for (name, value) in own {
+                headers.insert(name.clone(), value.clone());
+            }
         }
         response.extensions_mut().insert(Failure(kind));
         response

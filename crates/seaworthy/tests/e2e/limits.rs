@@ -88,7 +88,7 @@ async fn an_announced_body_that_is_too_large_never_reaches_the_app() -> Result<(
         .await?;
     let answer = connection.response("POST").await?;
     refused(&answer, 413, "PayloadTooLarge");
-    assert_eq!(answer.json()?["error"]["details"]["limit_bytes"], "1024");
+    assert_eq!(answer.json()?["error"]["details"]["limit_bytes"], 1024);
     assert!(!origin.text().contains("/announced"), "{}", origin.text());
     Ok(())
 }
