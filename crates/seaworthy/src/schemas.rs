@@ -11,7 +11,9 @@ use seaworthy_health::{ComponentDocument, FeatureDocument, Format, ReportDocumen
 use seaworthy_http::rescue;
 use serde_json::{Map, Value, json};
 
-use crate::armour::{BanDocument, BansDocument, FlagDocument, FlagsDocument, SecurityDocument};
+use crate::armour::{
+    BanDocument, BansDocument, FlagDocument, FlagsDocument, PoolsDocument, SecurityDocument,
+};
 use crate::instance::{Phase, Status};
 
 /// One kind of document.
@@ -25,7 +27,7 @@ pub struct Document {
 }
 
 /// All of them.
-pub const ALL: [Document; 20] = [
+pub const ALL: [Document; 21] = [
     Document {
         name: "health",
         about: "health, in Seaworthy's own shape",
@@ -100,6 +102,11 @@ pub const ALL: [Document; 20] = [
         name: "flag",
         about: "one who is flagged",
         schema: FlagDocument::json_schema,
+    },
+    Document {
+        name: "concurrency",
+        about: "how busy the app is, as /-/concurrency answers",
+        schema: PoolsDocument::json_schema,
     },
     Document {
         name: "security",

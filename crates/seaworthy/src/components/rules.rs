@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use seaworthy_http::{abuse, ban, headers};
+use seaworthy_core::clock::Clock;
+use seaworthy_http::{abuse, ban, concurrency, headers};
 use seaworthy_telemetry::metrics::Registry;
 
 use crate::armour::Armour;
@@ -17,6 +18,12 @@ pub struct Rules {
     pub bans: Arc<ban::Guard>,
     /// Who is watched, if anybody is.
     pub abuse: Option<Arc<abuse::Guard>>,
+    /// Places for requests.
+    pub concurrency: Vec<concurrency::Rule>,
+    /// What is refused while memory is short.
+    pub pressure: Arc<concurrency::Pressure>,
+    /// What all moments are of.
+    pub clock: Clock,
 }
 
 impl Rules {
@@ -25,7 +32,7 @@ impl Rules {
         config: &Config,
         routes: &[Option<&Route>],
         armour: &Armour,
-        registry: &Registry,
+        registry: &Arc<Registry>,
     ) -> Self {
         let headers = routes.iter().map(|route| {
             let own = route.map(|route| &route.headers);
@@ -35,6 +42,9 @@ impl Rules {
             headers: headers.collect(),
             bans: armour.ban_guard(routes),
             abuse: armour.abuse_guard(config, registry),
+            concurrency: armour.pools.rules(config, routes, registry),
+            pressure: armour.pools.pressure(),
+            clock: armour.clock,
         }
     }
 }

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use seaworthy_config::Findings;
+use seaworthy_core::concurrency::Priority;
 use seaworthy_core::quantity::{Bound, Duration, Size};
 use seaworthy_core::route::RouteTable;
 use serde::{Deserialize, Serialize};
 
+use super::concurrency::Places;
 use super::headers;
 use super::limits::Limits;
 
@@ -30,6 +32,12 @@ pub struct Route {
     /// The largest body of a request, or `none`. Default: `limits.max_body`.
     #[serde(default)]
     pub max_body: Option<Bound<Size>>,
+    /// Places of its own, within those of all. Default: none.
+    #[serde(default)]
+    pub concurrency: Option<Places>,
+    /// How much its requests matter when not everything can be served: `low`, `normal`, `high` or `critical`. Default `normal`.
+    #[serde(default)]
+    pub priority: Option<Priority>,
     /// Whether requests count towards a ban. Default `true`.
     #[serde(default)]
     pub bans: Option<bool>,
