@@ -6,8 +6,6 @@ use seaworthy_core::concurrency::{Bounds, Priority};
 use seaworthy_core::quantity::Duration;
 use serde::{Deserialize, Serialize};
 
-use super::routes::Route;
-
 /// How many requests are inside the app at a time; the others wait for a while, or are told 503 at once. Event streams and
 /// switched protocols count until their head is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -129,11 +127,7 @@ fn second() -> Duration {
     Duration::from_secs(1)
 }
 
-pub(super) fn validate(
-    concurrency: Option<&Concurrency>,
-    routes: &[Route],
-    findings: &mut Findings,
-) {
+pub(super) fn validate(concurrency: Option<&Concurrency>, findings: &mut Findings) {
     if let Some(concurrency) = concurrency {
         waits(
             "concurrency",
@@ -166,12 +160,11 @@ pub(super) fn validate(
                 .help("write `low`, `normal` and `high` in rising order");
         }
     }
-    for (index, route) in routes.iter().enumerate() {
-        if let Some(places) = &route.concurrency {
-            let path = format!("routes[{index}].concurrency");
-            waits(&path, places.queue, places.queue_timeout, findings);
-        }
-    }
+}
+
+/// The same for the places of a route, which stand at `path`.
+pub(super) fn validate_places(path: &str, places: &Places, findings: &mut Findings) {
+    waits(path, places.queue, places.queue_timeout, findings);
 }
 
 fn waits(path: &str, queue: u32, timeout: Duration, findings: &mut Findings) {

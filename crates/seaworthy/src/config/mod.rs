@@ -158,7 +158,7 @@ impl Validate for Config {
         live::validate(self, findings);
         limits::validate(&self.limits, findings);
         bans::validate(self.bans.as_ref(), self.abuse.as_ref(), findings);
-        concurrency::validate(self.concurrency.as_ref(), &self.routes, findings);
+        concurrency::validate(self.concurrency.as_ref(), findings);
         headers::validate("headers.set", &self.headers.set, findings);
         routes::validate(&self.routes, &self.limits, findings);
         if let (service::Kind::Worker, Some(_)) = (self.service.kind, &self.app.connect) {

@@ -9,7 +9,7 @@ use seaworthy_core::quantity::{Bound, Duration, Size};
 use seaworthy_core::route::RouteTable;
 use serde::{Deserialize, Serialize};
 
-use super::concurrency::Places;
+use super::concurrency::{self, Places};
 use super::headers;
 use super::limits::Limits;
 
@@ -62,6 +62,9 @@ pub(super) fn validate(routes: &[Route], limits: &Limits, findings: &mut Finding
                     format!("`{}` is listed twice", route.pattern),
                 )
                 .help("keep one of the two");
+        }
+        if let Some(places) = &route.concurrency {
+            concurrency::validate_places(&path("concurrency"), places, findings);
         }
         headers::validate(&path("headers"), &route.headers, findings);
         for (key, bound) in [

@@ -192,6 +192,7 @@ impl Parts {
                 format: self.config.log.format,
                 service: self.config.service.name.clone(),
                 routes: self.routes.templates().to_vec(),
+                shown: self.config.security.in_lines(),
             })
         });
         let access = access.transpose().context("cannot start the access log")?;
