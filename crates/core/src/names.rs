@@ -333,6 +333,12 @@ pub mod event {
     pub const ABUSE_FLAGGED: &str = "abuse.flagged";
     /// A flag was taken back.
     pub const ABUSE_CLEARED: &str = "abuse.cleared";
+    /// Rate limits are counted by this instance alone, because the store that replicas share cannot be asked.
+    pub const LIMITS_FELL_BACK: &str = "limits.fell_back";
+    /// Rate limits are shared again.
+    pub const LIMITS_RECOVERED: &str = "limits.recovered";
+    /// Somebody filled a bucket by hand.
+    pub const LIMITS_RESET: &str = "limits.reset";
     /// A feature runs on its fallback from now on.
     pub const FEATURE_DEGRADED: &str = "feature.degraded";
     /// A feature is as it should be again.

@@ -235,7 +235,7 @@ struct Exact {
 
 impl Exact {
     fn new(capacity: u64, count: u64, per: Duration) -> Self {
-        let per = i128::try_from(per.as_nanos()).unwrap();
+        let per = i128::try_from(per.as_nanos()).expect("a short time");
         Self {
             capacity: i128::from(capacity) * per,
             level: i128::from(capacity) * per,
