@@ -61,6 +61,12 @@ impl Events {
         Self(self.0 | event.bit())
     }
 
+    /// These and those of `other`.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Whether `event` is among them.
     pub const fn has(self, event: Event) -> bool {
         self.0 & event.bit() != 0
