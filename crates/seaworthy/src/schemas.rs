@@ -11,7 +11,10 @@ use seaworthy_health::{ComponentDocument, FeatureDocument, Format, ReportDocumen
 use seaworthy_http::rescue;
 use serde_json::{Map, Value, json};
 
-use crate::armour::{BanDocument, BansDocument, FlagDocument, FlagsDocument, SecurityDocument};
+use crate::armour::{
+    BanDocument, BansDocument, FlagDocument, FlagsDocument, LimitsDocument, ResetDocument,
+    SecurityDocument,
+};
 use crate::instance::{Phase, Status};
 
 /// One kind of document.
@@ -25,7 +28,7 @@ pub struct Document {
 }
 
 /// All of them.
-pub const ALL: [Document; 20] = [
+pub const ALL: [Document; 22] = [
     Document {
         name: "health",
         about: "health, in Seaworthy's own shape",
@@ -90,6 +93,16 @@ pub const ALL: [Document; 20] = [
         name: "ban",
         about: "one who is blocked",
         schema: BanDocument::json_schema,
+    },
+    Document {
+        name: "limits",
+        about: "the rate limits, as /-/limits answers",
+        schema: LimitsDocument::json_schema,
+    },
+    Document {
+        name: "limits-reset",
+        about: "which rate limits of a caller begin anew",
+        schema: ResetDocument::json_schema,
     },
     Document {
         name: "abuse",

@@ -13,6 +13,7 @@ use seaworthy_http::drain::{Drain, DrainBody, DrainLayer};
 use seaworthy_http::error::Error;
 use seaworthy_http::headers::HeadersLayer;
 use seaworthy_http::identify::IdentifyLayer;
+use seaworthy_http::limit::{Chosen, RateLimitLayer};
 use seaworthy_http::observe::{ObserveLayer, ObservedBody};
 use seaworthy_http::rescue::RescueLayer;
 use seaworthy_http::size::{LimitSizeLayer, Limited};
@@ -63,6 +64,7 @@ pub fn build(
     timer: SweepTimer,
     observer: Option<Rc<dyn Observer>>,
     views: Rc<Table>,
+    buckets: Chosen,
 ) -> impl Service<Request<RequestBody>, Response = Response<Body>, Error = Infallible, Future: 'static>
 + Clone
 + 'static {
@@ -94,6 +96,12 @@ pub fn build(
         .layer(AbuseLayer::new(
             components.rules.abuse.clone(),
             Place::Inside,
+        ))
+        // By whoever was recognised above, and before anything that costs the app something.
+        .layer(RateLimitLayer::new(
+            components.rules.limits.limits(),
+            buckets,
+            timer.clone(),
         ))
         // The clocks cover waiting for a starting app as well as the app's own time.
         .layer(TimeoutLayer::new(&components.timeouts, timer))

@@ -22,7 +22,7 @@ use std::time::Duration;
 pub use buckets::Buckets;
 pub use lease::{Lease, Spend, Terms};
 pub use refill::{Quota, QuotaError, Refill};
-pub use spec::Spec;
+pub use spec::{PerSecond, Spec};
 
 /// What a bucket says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -140,13 +140,35 @@ struct Bucket {
     /// How many tokens a full bucket holds.
     capacity: u64,
     /// How many come back in a second; 0 for none, ever. Six decimals count.
-    #[schemars(with = "f64", range(min = 0.0, max = 1e9))]
-    refill_per_sec: Micros,
+    refill_per_sec: PerSecond,
 }
 
-struct Micros(u64);
+/// Tokens in a second, in millionths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PerSecond(pub u64);
 
-impl<'de> Deserialize<'de> for Micros {
+impl Serialize for PerSecond {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(per_second(self.0))
+    }
+}
+
+impl JsonSchema for PerSecond {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "PerSecond".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "number",
+            "description": "How many in a second, with at most six decimals.",
+            "minimum": 0,
+            "maximum": 1_000_000_000,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for PerSecond {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let number = f64::deserialize(deserializer)?;
         if !(0.0..=1e9).contains(&number) {

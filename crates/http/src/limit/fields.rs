@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use seaworthy_core::quota::{Quota, Refill, Standing};
+use seaworthy_core::quota::Standing;
 
 use super::policy::Policy;
+use super::worded::seconds;
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
@@ -47,35 +48,6 @@ impl Default for Fields {
             x: true,
             ietf: true,
             reset: Reset::Epoch,
-        }
-    }
-}
-
-/// What of a policy is the same in every answer.
-#[derive(Debug)]
-pub(super) struct Worded {
-    limit: HeaderValue,
-    policy: HeaderValue,
-    /// The name in quotation marks.
-    name: Box<str>,
-}
-
-impl Worded {
-    pub(super) fn new(name: &str, quota: &Quota) -> Self {
-        let name: String = name
-            .chars()
-            .filter(|c| c.is_ascii_graphic() && !matches!(c, '"' | '\\'))
-            .collect();
-        let name = format!("\"{name}\"");
-        let mut policy = format!("{name};q={}", quota.capacity());
-        if quota.refill() != Refill::Never {
-            _ = write!(policy, ";w={}", seconds(quota.full_time()));
-        }
-        Self {
-            limit: quota.capacity().into(),
-            // Visible ASCII without quotation marks, so it always is one.
-            policy: policy.parse().unwrap_or(HeaderValue::from_static("")),
-            name: name.into(),
         }
     }
 }
@@ -168,12 +140,6 @@ fn list(marks: &[Mark], headers: &mut HeaderMap) {
             headers.append(name, value);
         }
     }
-}
-
-/// Whole seconds, rounded up.
-pub(super) fn seconds(time: Duration) -> u64 {
-    time.as_secs()
-        .saturating_add(u64::from(time.subsec_nanos() > 0))
 }
 
 const KEPT: usize = 64;

@@ -21,12 +21,15 @@ pub mod redis;
 mod round;
 mod rules;
 mod store;
+mod worded;
 
 pub use fields::{Fields, Reset};
 pub use key::{Identify, Key, Keyed, Keys, Part};
 pub use layer::{RateLimit, RateLimitLayer, ResponseFuture};
 pub use memory::Memory;
-pub use policy::{Action, Candidate, OnStoreError, Policy, PolicyConfig, Tally};
+pub use policy::{
+    ANONYMOUS, Action, Candidate, OnStoreError, Policy, PolicyConfig, ROUTE, Tally, USER,
+};
 pub use rules::{Limits, Rules};
 pub use store::{Ask, Bucket, Chosen, Later, Source, Store, Taking, Ticket, Verdict, Who};
 

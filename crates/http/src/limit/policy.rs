@@ -5,8 +5,15 @@ use std::time::Duration;
 
 use seaworthy_core::quota::{Buckets, Quota};
 
-use super::fields::Worded;
 use super::key::Keyed;
+use super::worded::Worded;
+
+/// The limit of whoever has no tier.
+pub const ANONYMOUS: &str = "anonymous";
+/// The limit of each user.
+pub const USER: &str = "user";
+/// What the limit of a route is called.
+pub const ROUTE: &str = "route";
 
 /// What happens to a request beyond the quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -285,7 +285,18 @@ impl<St: Store> Round<St> {
             error = error.with("retry_after_ms", millis).retry_after(wait);
         }
         let mut head = HeaderMap::new();
-        let marks: SmallVec<[Mark; 2]> = self.marks();
+        let mut marks = self.marks();
+        for mark in &mut marks {
+            // What the others gave was put back.
+            if against
+                .iter()
+                .all(|pick| !Arc::ptr_eq(&pick.policy, &mark.policy))
+            {
+                let back = mark.standing.remaining.saturating_add(self.cost);
+                let most = mark.policy.quota().map_or(back, |quota| quota.capacity());
+                mark.standing.remaining = back.min(most);
+            }
+        }
         self.fields.write(&marks, &mut head);
         for (name, value) in &head {
             error = error.header(name.clone(), value.clone());

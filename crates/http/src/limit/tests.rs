@@ -201,7 +201,7 @@ async fn a_refusal_takes_nothing_from_the_others_and_names_all_that_refuse() {
         .to_str()
         .unwrap()
         .to_owned();
-    assert!(shown.contains("\"anonymous\";r=1"), "{shown}");
+    assert!(shown.contains("\"anonymous\";r=2"), "{shown}");
     let policies = error.headers().unwrap()["ratelimit-policy"]
         .to_str()
         .unwrap();

@@ -8,6 +8,7 @@ mod bans;
 mod checks;
 mod features;
 mod guard;
+mod limits;
 mod operation;
 
 use std::io;

@@ -3,6 +3,7 @@
 mod abuse;
 mod bans;
 mod keep;
+mod limits;
 mod security;
 mod time;
 
@@ -22,6 +23,7 @@ use crate::config::{Bans, Config, Route};
 pub use abuse::{FlagDocument, FlagsDocument};
 pub use bans::{BanDocument, BansDocument};
 pub use keep::keep;
+pub use limits::{CandidateDocument, LimitDocument, Limiting, LimitsDocument, ResetDocument};
 pub use security::SecurityDocument;
 pub use time::clock;
 
@@ -37,6 +39,8 @@ pub struct Armour {
     pub bans: Arc<Table>,
     /// Who drew attention.
     pub abuse: Arc<Watch>,
+    /// How often somebody may ask.
+    pub limits: Limiting,
     /// How much of them is shown.
     pub reveal: Reveal,
     /// The length of a block by hand, and when strangers are blocked.
@@ -60,6 +64,7 @@ impl Armour {
             clock,
             bans,
             abuse: Arc::new(Watch::new(callers)),
+            limits: Limiting::new(config, clock, registry),
             reveal: config.security.shown(),
             rules: config.bans.as_ref().map(Bans::rules),
             watched: config.abuse.as_ref().map(crate::config::Abuse::rules),
@@ -97,6 +102,7 @@ impl Armour {
     pub fn sweep(&self) {
         let now = self.now();
         self.bans.sweep(self.rules.as_ref(), now);
+        self.limits.sweep(now);
         if let Some(rules) = &self.watched {
             self.abuse.sweep(rules, now);
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use seaworthy_http::{abuse, ban, headers};
 use seaworthy_telemetry::metrics::Registry;
 
-use crate::armour::Armour;
+use crate::armour::{Armour, Limiting};
 use crate::config::{self, Config, Route};
 
 /// See the [module documentation](self). What is indexed by route begins with requests that have none.
@@ -15,6 +15,8 @@ pub struct Rules {
     pub headers: Arc<[headers::Set]>,
     /// Who is shut out.
     pub bans: Arc<ban::Guard>,
+    /// How often somebody may ask.
+    pub limits: Limiting,
     /// Who is watched, if anybody is.
     pub abuse: Option<Arc<abuse::Guard>>,
 }
@@ -34,6 +36,7 @@ impl Rules {
         Self {
             headers: headers.collect(),
             bans: armour.ban_guard(routes),
+            limits: armour.limits.clone(),
             abuse: armour.abuse_guard(config, registry),
         }
     }
