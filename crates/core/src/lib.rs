@@ -22,6 +22,7 @@ pub mod lifecycle;
 pub mod names;
 pub mod principal;
 pub mod quantity;
+pub mod quota;
 pub mod request_id;
 pub mod route;
 pub mod throttle;

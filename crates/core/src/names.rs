@@ -126,6 +126,34 @@ pub mod metric {
         kind: Kind::Gauge,
         labels: &["worker"],
     };
+    /// Requests that limits were asked about.
+    pub static RATE_LIMITER_REQUESTS: Metric = Metric {
+        name: "rate_limiter_requests_total",
+        help: "Requests that a rate limit was asked about.",
+        kind: Kind::Counter,
+        labels: &["tier"],
+    };
+    /// Requests beyond limits.
+    pub static RATE_LIMITER_DENIALS: Metric = Metric {
+        name: "rate_limiter_denials_total",
+        help: "Requests beyond a rate limit: refused, only observed, delayed, or beyond a candidate.",
+        kind: Kind::Counter,
+        labels: &["tier", "mode"],
+    };
+    /// Buckets that are kept.
+    pub static RATE_LIMITER_BUCKETS: Metric = Metric {
+        name: "rate_limiter_buckets_active",
+        help: "Clients that a rate limit keeps a bucket for in this process.",
+        kind: Kind::Gauge,
+        labels: &["tier"],
+    };
+    /// Whether limits are counted here alone.
+    pub static RATE_LIMITER_FALLBACK: Metric = Metric {
+        name: "rate_limiter_fallback_active",
+        help: "1 while rate limits are counted by this instance alone because their store cannot be asked.",
+        kind: Kind::Gauge,
+        labels: &[],
+    };
     /// Who is shut out.
     pub static BANS_ACTIVE: Metric = Metric {
         name: "seaworthy_bans_active",
@@ -280,6 +308,10 @@ pub mod metric {
         &COMPONENT_UP,
         &COMPONENT_CHECK_SECONDS,
         &WORKER_HEARTBEAT,
+        &RATE_LIMITER_REQUESTS,
+        &RATE_LIMITER_DENIALS,
+        &RATE_LIMITER_BUCKETS,
+        &RATE_LIMITER_FALLBACK,
         &BANS_ACTIVE,
         &BANS_REFUSED,
         &BANS_UNCOUNTED,
@@ -367,6 +399,12 @@ pub mod event {
     pub const ABUSE_CLEARED: &str = "abuse.cleared";
     /// So little memory is left that what matters less is refused, or no longer.
     pub const MEMORY_PRESSURE: &str = "memory.pressure";
+    /// Rate limits are counted by this instance alone, because the store that replicas share cannot be asked.
+    pub const LIMITS_FELL_BACK: &str = "limits.fell_back";
+    /// Rate limits are shared again.
+    pub const LIMITS_RECOVERED: &str = "limits.recovered";
+    /// Somebody filled a bucket by hand.
+    pub const LIMITS_RESET: &str = "limits.reset";
     /// A feature runs on its fallback from now on.
     pub const FEATURE_DEGRADED: &str = "feature.degraded";
     /// A feature is as it should be again.
@@ -424,9 +462,16 @@ mod tests {
                 "{name}"
             );
             assert!(
-                ["seaworthy_", "http_", "service_", "process_", "worker_"]
-                    .iter()
-                    .any(|p| name.starts_with(p)),
+                [
+                    "seaworthy_",
+                    "http_",
+                    "service_",
+                    "process_",
+                    "worker_",
+                    "rate_limiter_"
+                ]
+                .iter()
+                .any(|p| name.starts_with(p)),
                 "{name}: prefix"
             );
             assert!(

@@ -18,6 +18,7 @@ pub mod gated;
 pub mod h1;
 pub mod headers;
 pub mod identify;
+pub mod limit;
 pub mod observe;
 pub mod rescue;
 pub mod reveal;

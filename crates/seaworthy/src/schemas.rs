@@ -12,7 +12,8 @@ use seaworthy_http::rescue;
 use serde_json::{Map, Value, json};
 
 use crate::armour::{
-    BanDocument, BansDocument, FlagDocument, FlagsDocument, PoolsDocument, SecurityDocument,
+    BanDocument, BansDocument, FlagDocument, FlagsDocument, LimitsDocument, PoolsDocument,
+    ResetDocument, SecurityDocument,
 };
 use crate::instance::{Phase, Status};
 
@@ -27,7 +28,7 @@ pub struct Document {
 }
 
 /// All of them.
-pub const ALL: [Document; 21] = [
+pub const ALL: [Document; 23] = [
     Document {
         name: "health",
         about: "health, in Seaworthy's own shape",
@@ -92,6 +93,16 @@ pub const ALL: [Document; 21] = [
         name: "ban",
         about: "one who is blocked",
         schema: BanDocument::json_schema,
+    },
+    Document {
+        name: "limits",
+        about: "the rate limits, as /-/limits answers",
+        schema: LimitsDocument::json_schema,
+    },
+    Document {
+        name: "limits-reset",
+        about: "which rate limits of a caller begin anew",
+        schema: ResetDocument::json_schema,
     },
     Document {
         name: "abuse",

@@ -14,6 +14,7 @@ use seaworthy_http::drain::{Drain, DrainBody, DrainLayer};
 use seaworthy_http::error::Error;
 use seaworthy_http::headers::HeadersLayer;
 use seaworthy_http::identify::IdentifyLayer;
+use seaworthy_http::limit::{Chosen, RateLimitLayer};
 use seaworthy_http::observe::{ObserveLayer, ObservedBody};
 use seaworthy_http::rescue::RescueLayer;
 use seaworthy_http::size::{LimitSizeLayer, Limited};
@@ -64,6 +65,7 @@ pub fn build(
     timer: SweepTimer,
     observer: Option<Rc<dyn Observer>>,
     views: Rc<Table>,
+    buckets: Chosen,
 ) -> impl Service<Request<RequestBody>, Response = Response<Body>, Error = Infallible, Future: 'static>
 + Clone
 + 'static {
@@ -95,6 +97,12 @@ pub fn build(
         .layer(AbuseLayer::new(
             components.rules.abuse.clone(),
             Place::Inside,
+        ))
+        // By whoever was recognised above, and before anything that costs the app something.
+        .layer(RateLimitLayer::new(
+            components.rules.limits.limits(),
+            buckets,
+            timer.clone(),
         ))
         // Whoever comes this far will be served, as soon as the app can.
         .layer(ConcurrencyLayer::new(

@@ -8,6 +8,7 @@ mod armour;
 mod checks;
 mod features;
 mod guard;
+mod limits;
 mod operation;
 
 use std::io;

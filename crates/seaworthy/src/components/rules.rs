@@ -6,7 +6,7 @@ use seaworthy_core::clock::Clock;
 use seaworthy_http::{abuse, ban, concurrency, headers};
 use seaworthy_telemetry::metrics::Registry;
 
-use crate::armour::Armour;
+use crate::armour::{Armour, Limiting};
 use crate::config::{self, Config, Route};
 
 /// See the [module documentation](self). What is indexed by route begins with requests that have none.
@@ -16,6 +16,8 @@ pub struct Rules {
     pub headers: Arc<[headers::Set]>,
     /// Who is shut out.
     pub bans: Arc<ban::Guard>,
+    /// How often somebody may ask.
+    pub limits: Limiting,
     /// Who is watched, if anybody is.
     pub abuse: Option<Arc<abuse::Guard>>,
     /// Places for requests.
@@ -41,6 +43,7 @@ impl Rules {
         Self {
             headers: headers.collect(),
             bans: armour.ban_guard(routes),
+            limits: armour.limits.clone(),
             abuse: armour.abuse_guard(config, registry),
             concurrency: armour.pools.rules(config, routes, registry),
             pressure: armour.pools.pressure(),

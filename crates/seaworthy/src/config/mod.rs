@@ -17,6 +17,8 @@ pub mod listen;
 pub mod live;
 pub mod observe;
 mod presets;
+pub mod rates;
+pub mod redis;
 pub mod restart;
 pub mod routes;
 pub mod service;
@@ -42,6 +44,7 @@ pub use limits::Limits;
 pub use listen::Listen;
 pub use observe::{Errors, Metrics, Traces};
 pub use presets::Preset;
+pub use redis::Redis;
 pub use restart::Restart;
 pub use routes::Route;
 pub use service::Service;
@@ -73,8 +76,10 @@ pub struct Config {
     /// Limits of single routes, and the names under which they are counted. Layers merge by `match`.
     #[schemars(extend("x-merge" = "match"))]
     pub routes: Vec<Route>,
-    /// How long things may take and how large they may be.
+    /// How long things may take, how large they may be, and how often somebody may ask.
     pub limits: Limits,
+    /// The Redis that rate limits share, and that checks go to which name none.
+    pub redis: Redis,
     /// Addresses that ask too often are shut out for a while. Default: nobody is.
     pub bans: Option<Bans>,
     /// Callers that cause what honest ones seldom cause are flagged. Default: nobody is.
@@ -119,6 +124,7 @@ impl Default for Config {
             endpoints: Vec::new(),
             routes: Vec::new(),
             limits: Limits::default(),
+            redis: Redis::default(),
             bans: None,
             abuse: None,
             concurrency: None,
@@ -157,6 +163,8 @@ impl Validate for Config {
         found::validate(self, findings);
         live::validate(self, findings);
         limits::validate(&self.limits, findings);
+        rates::validate(self, findings);
+        redis::validate(self, findings);
         bans::validate(self.bans.as_ref(), self.abuse.as_ref(), findings);
         concurrency::validate(self.concurrency.as_ref(), findings);
         headers::validate("headers.set", &self.headers.set, findings);

@@ -3,6 +3,7 @@
 mod abuse;
 mod bans;
 mod checks;
+mod limits;
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub enum What {
     /// The checks of what the service depends on
     #[command(subcommand)]
     Checks(checks::Checks),
+    /// How the rate limits stand
+    Limits(limits::Limits),
     /// List who is blocked
     Bans(#[command(flatten)] super::locate::Which),
     /// Block an address or a network for a while
@@ -46,6 +49,7 @@ pub enum What {
 pub(super) async fn execute(global: &Global, args: &CtlArgs) -> anyhow::Result<()> {
     match &args.what {
         What::Checks(checks) => checks::execute(global, checks).await,
+        What::Limits(limits) => limits::execute(global, limits).await,
         What::Bans(which) => bans::list(global, which).await,
         What::Ban(ban) => bans::ban(global, ban).await,
         What::Unban(unban) => bans::unban(global, unban).await,
