@@ -15,6 +15,8 @@ mod chosen;
 mod fields;
 mod key;
 mod layer;
+#[cfg(feature = "redis")]
+mod leases;
 mod memory;
 mod policy;
 #[cfg(feature = "redis")]
