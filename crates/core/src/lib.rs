@@ -7,6 +7,7 @@
 
 pub mod address;
 pub mod backoff;
+pub mod breaker;
 pub mod budget;
 pub mod catalogue;
 pub mod clock;
@@ -20,6 +21,7 @@ pub mod names;
 pub mod principal;
 pub mod quantity;
 pub mod request_id;
+pub mod retry;
 pub mod route;
 pub mod throttle;
 pub mod trace_context;
