@@ -287,6 +287,14 @@ pub mod event {
     pub const FEATURE_DEGRADED: &str = "feature.degraded";
     /// A feature is as it should be again.
     pub const FEATURE_RECOVERED: &str = "feature.recovered";
+    /// A fallback was used. A few of them each second are told.
+    pub const FALLBACK_USED: &str = "fallback.used";
+    /// A breaker has opened: why, what shows it, and what comes next.
+    pub const BREAKER_OPENED: &str = "breaker.opened";
+    /// A breaker lets probes through.
+    pub const BREAKER_HALF_OPEN: &str = "breaker.half_open";
+    /// A breaker has closed.
+    pub const BREAKER_CLOSED: &str = "breaker.closed";
     /// A suspended instance goes on.
     pub const APP_RESUMED: &str = "app.resumed";
     /// The app died too often.

@@ -5,16 +5,21 @@
 //! no `Send`. [`drain`] and [`rescue`] can be used alone in an axum service; the other layers share their settings within one
 //! thread, a worker's, as edge and upstream do.
 
+pub mod attempt;
 pub mod body;
+pub mod breaker;
+pub mod cover;
 pub mod drain;
 pub mod edge;
 pub mod error;
 pub mod exchange;
+pub mod fallback;
 mod fault;
 pub mod h1;
 pub mod identify;
 pub mod observe;
 pub mod rescue;
+pub mod retry;
 pub mod size;
 pub mod timeout;
 pub mod timer;
