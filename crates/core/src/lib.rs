@@ -5,8 +5,10 @@
 //! crate that the others share: what two of them must agree on (an error's name, a metric's name, the record of an exchange)
 //! lives here, and nothing else does.
 
+pub mod abuse;
 pub mod address;
 pub mod backoff;
+pub mod ban;
 pub mod breaker;
 pub mod budget;
 pub mod catalogue;
@@ -25,3 +27,4 @@ pub mod retry;
 pub mod route;
 pub mod throttle;
 pub mod trace_context;
+pub mod window;

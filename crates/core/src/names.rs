@@ -126,6 +126,41 @@ pub mod metric {
         kind: Kind::Gauge,
         labels: &["worker"],
     };
+    /// Who is shut out.
+    pub static BANS_ACTIVE: Metric = Metric {
+        name: "seaworthy_bans_active",
+        help: "Addresses and networks that are blocked.",
+        kind: Kind::Gauge,
+        labels: &[],
+    };
+    /// Requests of those who are shut out.
+    pub static BANS_REFUSED: Metric = Metric {
+        name: "seaworthy_bans_refused_total",
+        help: "Requests refused because their sender is blocked.",
+        kind: Kind::Counter,
+        labels: &[],
+    };
+    /// Requests that no room was left to count.
+    pub static BANS_UNCOUNTED: Metric = Metric {
+        name: "seaworthy_bans_uncounted_total",
+        help: "Requests let through uncounted because the table of addresses was full.",
+        kind: Kind::Counter,
+        labels: &[],
+    };
+    /// What drew attention.
+    pub static ABUSE_EVENTS: Metric = Metric {
+        name: "seaworthy_abuse_events_total",
+        help: "Events that count towards a flag.",
+        kind: Kind::Counter,
+        labels: &["event"],
+    };
+    /// Who drew too much of it.
+    pub static ABUSE_FLAGS: Metric = Metric {
+        name: "seaworthy_abuse_flags",
+        help: "Callers that are flagged.",
+        kind: Kind::Gauge,
+        labels: &[],
+    };
     /// Copies of the app that are ready.
     pub static CHILDREN_READY: Metric = Metric {
         name: "seaworthy_children_ready",
@@ -217,6 +252,11 @@ pub mod metric {
         &COMPONENT_UP,
         &COMPONENT_CHECK_SECONDS,
         &WORKER_HEARTBEAT,
+        &BANS_ACTIVE,
+        &BANS_REFUSED,
+        &BANS_UNCOUNTED,
+        &ABUSE_EVENTS,
+        &ABUSE_FLAGS,
         &CHILDREN_READY,
         &LIFECYCLE_STATE,
         &BUILD_INFO,
@@ -283,6 +323,16 @@ pub mod event {
     pub const CHECK_CHANGED: &str = "check.changed";
     /// Somebody set what a check shows, or that has ended.
     pub const CHECK_OPERATED: &str = "check.operated";
+    /// An address is shut out from now on.
+    pub const BAN_SET: &str = "ban.set";
+    /// An address may come in again before its time.
+    pub const BAN_LIFTED: &str = "ban.lifted";
+    /// The bans could not be kept or read.
+    pub const BAN_FILE: &str = "ban.file";
+    /// Somebody has drawn attention.
+    pub const ABUSE_FLAGGED: &str = "abuse.flagged";
+    /// A flag was taken back.
+    pub const ABUSE_CLEARED: &str = "abuse.cleared";
     /// A feature runs on its fallback from now on.
     pub const FEATURE_DEGRADED: &str = "feature.degraded";
     /// A feature is as it should be again.

@@ -5,7 +5,9 @@
 //! no `Send`. [`drain`] and [`rescue`] can be used alone in an axum service; the other layers share their settings within one
 //! thread, a worker's, as edge and upstream do.
 
+pub mod abuse;
 pub mod attempt;
+pub mod ban;
 pub mod body;
 pub mod breaker;
 pub mod cover;
@@ -15,11 +17,14 @@ pub mod error;
 pub mod exchange;
 pub mod fallback;
 mod fault;
+pub mod gated;
 pub mod h1;
+pub mod headers;
 pub mod identify;
 pub mod observe;
 pub mod rescue;
 pub mod retry;
+pub mod reveal;
 pub mod size;
 pub mod timeout;
 pub mod timer;

@@ -5,9 +5,11 @@
 //! the `validate` of the section; nothing here opens sockets or files other than the configuration's own.
 
 pub mod app;
+pub mod bans;
 pub mod check;
 pub mod endpoints;
 mod found;
+pub mod headers;
 pub mod health;
 pub mod limits;
 pub mod listen;
@@ -30,7 +32,9 @@ use seaworthy_telemetry::log;
 use serde::{Deserialize, Serialize};
 
 pub use app::App;
+pub use bans::{Abuse, Bans, Security};
 pub use endpoints::Endpoint;
+pub use headers::Headers;
 pub use health::Health;
 pub use limits::Limits;
 pub use listen::Listen;
@@ -69,6 +73,14 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// How long things may take and how large they may be.
     pub limits: Limits,
+    /// Addresses that ask too often are shut out for a while. Default: nobody is.
+    pub bans: Option<Bans>,
+    /// Callers that cause what honest ones seldom cause are flagged. Default: nobody is.
+    pub abuse: Option<Abuse>,
+    /// Fields that every answer bears.
+    pub headers: Headers,
+    /// How much is shown of those who are named.
+    pub security: Security,
     /// How errors that Seaworthy itself answers look.
     pub errors: Errors,
     /// What is logged and how.
@@ -103,6 +115,10 @@ impl Default for Config {
             endpoints: Vec::new(),
             routes: Vec::new(),
             limits: Limits::default(),
+            bans: None,
+            abuse: None,
+            headers: Headers::default(),
+            security: Security::default(),
             errors: Errors::default(),
             log: log::Config::default(),
             metrics: Metrics::default(),
@@ -136,6 +152,8 @@ impl Validate for Config {
         found::validate(self, findings);
         live::validate(self, findings);
         limits::validate(&self.limits, findings);
+        bans::validate(self.bans.as_ref(), self.abuse.as_ref(), findings);
+        headers::validate("headers.set", &self.headers.set, findings);
         routes::validate(&self.routes, &self.limits, findings);
         if let (service::Kind::Worker, Some(_)) = (self.service.kind, &self.app.connect) {
             findings
