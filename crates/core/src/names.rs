@@ -175,6 +175,55 @@ pub mod metric {
         kind: Kind::Gauge,
         labels: &["state"],
     };
+    /// What each breaker does.
+    pub static BREAKER_STATE: Metric = Metric {
+        name: "circuit_breaker_state",
+        help: "What a circuit breaker does: 0 lets every call through, 1 lets probes through, 2 refuses.",
+        kind: Kind::Gauge,
+        labels: &["name"],
+    };
+    /// Calls that failed.
+    pub static BREAKER_FAILURES: Metric = Metric {
+        name: "circuit_breaker_failures_total",
+        help: "Calls behind a circuit breaker that failed.",
+        kind: Kind::Counter,
+        labels: &["name"],
+    };
+    /// Calls that a breaker refused.
+    pub static BREAKER_REJECTIONS: Metric = Metric {
+        name: "circuit_breaker_rejections_total",
+        help: "Calls that an open circuit breaker refused.",
+        kind: Kind::Counter,
+        labels: &["name"],
+    };
+    /// Requests that were sent again.
+    pub static RETRIES: Metric = Metric {
+        name: "retries_total",
+        help: "Times that a request was sent again.",
+        kind: Kind::Counter,
+        labels: &["upstream"],
+    };
+    /// What became of requests that were sent again.
+    pub static RETRY_OUTCOMES: Metric = Metric {
+        name: "seaworthy_retry_outcomes_total",
+        help: "Requests that were sent again, by what they came to: recovered or failed.",
+        kind: Kind::Counter,
+        labels: &["upstream", "outcome"],
+    };
+    /// Repetitions that the budget did not allow.
+    pub static RETRY_BUDGET_EXHAUSTED: Metric = Metric {
+        name: "seaworthy_retry_budget_exhausted_total",
+        help: "Requests that were not sent again because too many were already.",
+        kind: Kind::Counter,
+        labels: &["upstream"],
+    };
+    /// Fallbacks that were used.
+    pub static FALLBACKS: Metric = Metric {
+        name: "seaworthy_fallbacks_total",
+        help: "Times that a fallback was used, by its cause.",
+        kind: Kind::Counter,
+        labels: &["fallback", "cause"],
+    };
     /// Who this is.
     pub static BUILD_INFO: Metric = Metric {
         name: "seaworthy_build_info",
@@ -259,6 +308,13 @@ pub mod metric {
         &ABUSE_FLAGS,
         &CHILDREN_READY,
         &LIFECYCLE_STATE,
+        &BREAKER_STATE,
+        &BREAKER_FAILURES,
+        &BREAKER_REJECTIONS,
+        &RETRIES,
+        &RETRY_OUTCOMES,
+        &RETRY_BUDGET_EXHAUSTED,
+        &FALLBACKS,
         &BUILD_INFO,
         &STARTUP_SECONDS,
         &SHUTDOWN_SECONDS,
@@ -398,9 +454,17 @@ mod tests {
                 "{name}"
             );
             assert!(
-                ["seaworthy_", "http_", "service_", "process_", "worker_"]
-                    .iter()
-                    .any(|p| name.starts_with(p)),
+                [
+                    "seaworthy_",
+                    "http_",
+                    "service_",
+                    "process_",
+                    "worker_",
+                    "circuit_breaker_",
+                    "retries_",
+                ]
+                .iter()
+                .any(|p| name.starts_with(p)),
                 "{name}: prefix"
             );
             assert!(

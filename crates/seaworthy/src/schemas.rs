@@ -11,7 +11,9 @@ use seaworthy_health::{ComponentDocument, FeatureDocument, Format, ReportDocumen
 use seaworthy_http::rescue;
 use serde_json::{Map, Value, json};
 
-use crate::armour::{BanDocument, BansDocument, FlagDocument, FlagsDocument, SecurityDocument};
+use crate::armour::{
+    BanDocument, BansDocument, BreakerDocument, FlagDocument, FlagsDocument, SecurityDocument,
+};
 use crate::instance::{Phase, Status};
 
 /// One kind of document.
@@ -25,7 +27,7 @@ pub struct Document {
 }
 
 /// All of them.
-pub const ALL: [Document; 20] = [
+pub const ALL: [Document; 22] = [
     Document {
         name: "health",
         about: "health, in Seaworthy's own shape",
@@ -105,6 +107,16 @@ pub const ALL: [Document; 20] = [
         name: "security",
         about: "who is blocked and who is flagged, as the view security answers",
         schema: SecurityDocument::json_schema,
+    },
+    Document {
+        name: "breakers",
+        about: "all breakers, as /-/breakers answers",
+        schema: Vec::<BreakerDocument>::json_schema,
+    },
+    Document {
+        name: "breaker",
+        about: "one breaker, as /-/breakers/NAME/ACTION answers",
+        schema: BreakerDocument::json_schema,
     },
     Document {
         name: "status",

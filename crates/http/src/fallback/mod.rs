@@ -159,8 +159,9 @@ impl Fallback {
         if let Some(at) = Cause::ALL.iter().position(|other| *other == cause) {
             self.used[at].fetch_add(1, Ordering::Relaxed);
         }
-        // What somebody else said is no news to those who watch.
-        let is_news = cause != Cause::Degraded && !self.active.swap(true, Ordering::AcqRel);
+        // What was known beforehand is no news to those who watch.
+        let known = cause == Cause::Degraded || self.standing == Some(cause);
+        let is_news = !known && !self.active.swap(true, Ordering::AcqRel);
         if let Some(watcher) = self.watcher.as_ref().filter(|_| is_news) {
             watcher(Some(cause));
         }

@@ -11,7 +11,7 @@ use seaworthy_http::views::Views;
 use tokio::sync::oneshot;
 
 use super::operation::Operation;
-use super::{Admin, Request, bans, checks, features, guard};
+use super::{Admin, Request, bans, breakers, checks, features, guard};
 use crate::instance::client::{self, Question};
 use crate::instance::{Phase, Status};
 use crate::views::{PATIENCE, Part};
@@ -50,6 +50,7 @@ pub fn operations() -> impl Iterator<Item = &'static Operation> {
         .chain(&checks::OPERATIONS)
         .chain(&features::OPERATIONS)
         .chain(&bans::OPERATIONS)
+        .chain(&breakers::OPERATIONS)
 }
 
 /// Everything the admin listener serves. `over_tcp` adds the check of names that browsers could be led here by.

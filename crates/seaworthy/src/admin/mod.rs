@@ -5,6 +5,7 @@
 
 mod api;
 mod bans;
+mod breakers;
 mod checks;
 mod features;
 mod guard;

@@ -6,8 +6,10 @@
 
 pub mod app;
 pub mod bans;
+pub mod breakers;
 pub mod check;
 pub mod endpoints;
+pub mod fallbacks;
 mod found;
 pub mod headers;
 pub mod health;
@@ -17,12 +19,14 @@ pub mod live;
 pub mod observe;
 mod presets;
 pub mod restart;
+pub mod retry;
 pub mod routes;
 pub mod service;
 pub mod shutdown;
 mod sources;
 mod text;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -33,7 +37,9 @@ use serde::{Deserialize, Serialize};
 
 pub use app::App;
 pub use bans::{Abuse, Bans, Security};
+pub use breakers::Breaker;
 pub use endpoints::Endpoint;
+pub use fallbacks::Fallback;
 pub use headers::Headers;
 pub use health::Health;
 pub use limits::Limits;
@@ -41,6 +47,7 @@ pub use listen::Listen;
 pub use observe::{Errors, Metrics, Traces};
 pub use presets::Preset;
 pub use restart::Restart;
+pub use retry::Retry;
 pub use routes::Route;
 pub use service::Service;
 pub use shutdown::Shutdown;
@@ -77,6 +84,13 @@ pub struct Config {
     pub bans: Option<Bans>,
     /// Callers that cause what honest ones seldom cause are flagged. Default: nobody is.
     pub abuse: Option<Abuse>,
+    /// Breakers by name: an app that keeps failing is left alone for a while. `default` is for whatever no other is for.
+    /// Default: none.
+    pub breakers: BTreeMap<String, Breaker>,
+    /// Requests that failed in a way that passes are sent again. Default: none is.
+    pub retry: Option<Retry>,
+    /// What is served when the app cannot serve a route as it should, by name. Default: nothing.
+    pub fallbacks: BTreeMap<String, Fallback>,
     /// Fields that every answer bears.
     pub headers: Headers,
     /// How much is shown of those who are named.
@@ -117,6 +131,9 @@ impl Default for Config {
             limits: Limits::default(),
             bans: None,
             abuse: None,
+            breakers: BTreeMap::new(),
+            retry: None,
+            fallbacks: BTreeMap::new(),
             headers: Headers::default(),
             security: Security::default(),
             errors: Errors::default(),
@@ -153,8 +170,13 @@ impl Validate for Config {
         live::validate(self, findings);
         limits::validate(&self.limits, findings);
         bans::validate(self.bans.as_ref(), self.abuse.as_ref(), findings);
+        breakers::validate(self, findings);
+        if let Some(retry) = &self.retry {
+            retry::validate("retry", retry, findings);
+        }
+        fallbacks::validate(self, findings);
         headers::validate("headers.set", &self.headers.set, findings);
-        routes::validate(&self.routes, &self.limits, findings);
+        routes::validate(self, findings);
         if let (service::Kind::Worker, Some(_)) = (self.service.kind, &self.app.connect) {
             findings
                 .error("app.connect", "a worker listens nowhere")

@@ -126,6 +126,7 @@ struct Parts {
     components: Arc<Components>,
     face: Face,
     armour: Armour,
+    journal: Journal,
     changes: Vec<String>,
     server: Option<(&'static str, Address)>,
     plane: Option<Plane>,
@@ -154,7 +155,15 @@ impl Parts {
             _ => Roster::supervised(),
         };
         let face = Face::new(&config, roster.clone(), &registry, began);
-        let armour = Armour::new(&config, clock, &registry);
+        let journal = Journal::new();
+        let armour = Armour::new(&config, clock, &registry, &journal);
+        let breakers = armour.breakers.clone();
+        face.board().update(|snapshot| {
+            snapshot.breakers = seaworthy_health::Breakers::new({
+                let breakers = breakers.clone();
+                move || breakers.metadata()
+            })
+        });
         let state = State {
             roster,
             board: face.board().clone(),
@@ -180,6 +189,7 @@ impl Parts {
             components,
             face,
             armour,
+            journal,
             changes,
             server,
             plane: None,
@@ -228,7 +238,7 @@ impl Parts {
         let reaper = Reaper::start(true).context("cannot watch child processes")?;
         checks::leave_children_to_them(&reaper);
         let health = checks::start(&self.config, &self.face, self.registry.clone());
-        let journal = Journal::new();
+        let journal = self.journal.clone();
         let status = self.status(&budget, &journal);
         let instance = self
             .admin(&plane, requests, &health, status, &folder, admin_is_set)

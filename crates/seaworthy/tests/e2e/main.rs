@@ -4,10 +4,12 @@
 //! `scripts/test --fast` leaves out.
 
 mod bans;
+mod breakers;
 mod checks;
 mod configuration;
 mod endpoints;
 mod errors;
+mod fallbacks;
 mod framing;
 mod front;
 mod headers;
@@ -21,6 +23,7 @@ mod openapi;
 mod operations;
 mod presets;
 mod protocols;
+mod retries;
 mod schemas;
 mod stall;
 mod starts;

@@ -2,6 +2,7 @@
 
 mod abuse;
 mod bans;
+mod breakers;
 mod checks;
 
 use std::fmt::Write as _;
@@ -35,6 +36,8 @@ pub enum What {
     /// Let a blocked address or network in again
     #[command(visible_alias = "unblock")]
     Unban(bans::Unban),
+    /// What breakers do; with NAME and ACTION, tell one what to do
+    Breakers(breakers::Breakers),
     /// Who is flagged for what they cause
     #[command(subcommand)]
     Abuse(abuse::Abuse),
@@ -47,6 +50,7 @@ pub(super) async fn execute(global: &Global, args: &CtlArgs) -> anyhow::Result<(
         What::Bans(which) => bans::list(global, which).await,
         What::Ban(ban) => bans::ban(global, ban).await,
         What::Unban(unban) => bans::unban(global, unban).await,
+        What::Breakers(breakers) => breakers::execute(global, breakers).await,
         What::Abuse(abuse) => abuse::execute(global, abuse).await,
     }
 }
