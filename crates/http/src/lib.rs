@@ -13,6 +13,7 @@ pub mod breaker;
 pub mod cover;
 pub mod drain;
 pub mod edge;
+pub mod egress;
 pub mod error;
 pub mod exchange;
 pub mod fallback;

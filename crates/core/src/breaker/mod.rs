@@ -15,11 +15,11 @@
 //! as functions, which the closed road rarely calls, and jitter follows from a seed.
 
 mod change;
+mod circuit;
 mod classes;
 mod machine;
 mod permit;
 mod rules;
-mod shared;
 mod window;
 
 #[cfg(all(test, loom))]
@@ -30,10 +30,10 @@ mod model;
 mod tests;
 
 pub use change::{Cause, Change};
+pub use circuit::{Breaker, Shown, Steer};
 pub use classes::Classes;
 pub use permit::Permit;
 pub use rules::{Mode, Rules, Slow};
-pub use shared::{Breaker, Shown, Steer};
 
 use std::time::Duration;
 

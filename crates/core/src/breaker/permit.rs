@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::circuit::Breaker;
 use super::machine::{Report, Ticket};
-use super::shared::Breaker;
 use crate::clock::Moment;
 
 /// Leave to make one call. Say what came of it with [`Permit::success`] or [`Permit::failure`]; dropping it gives the
