@@ -217,6 +217,20 @@ pub mod metric {
         kind: Kind::Counter,
         labels: &["upstream"],
     };
+    /// Outbound calls.
+    pub static EGRESS_REQUESTS: Metric = Metric {
+        name: "seaworthy_egress_requests_total",
+        help: "Outbound calls that were answered, by whomever.",
+        kind: Kind::Counter,
+        labels: &["egress", "status"],
+    };
+    /// How long outbound calls took.
+    pub static EGRESS_SECONDS: Metric = Metric {
+        name: "seaworthy_egress_request_duration_seconds",
+        help: "Time from an outbound call to the head of its answer.",
+        kind: Kind::Histogram(REQUEST_SECONDS),
+        labels: &["egress"],
+    };
     /// Fallbacks that were used.
     pub static FALLBACKS: Metric = Metric {
         name: "seaworthy_fallbacks_total",
@@ -314,6 +328,8 @@ pub mod metric {
         &RETRIES,
         &RETRY_OUTCOMES,
         &RETRY_BUDGET_EXHAUSTED,
+        &EGRESS_REQUESTS,
+        &EGRESS_SECONDS,
         &FALLBACKS,
         &BUILD_INFO,
         &STARTUP_SECONDS,
@@ -393,6 +409,8 @@ pub mod event {
     pub const FEATURE_DEGRADED: &str = "feature.degraded";
     /// A feature is as it should be again.
     pub const FEATURE_RECOVERED: &str = "feature.recovered";
+    /// A listener for the app's own calls is open.
+    pub const EGRESS_OPENED: &str = "egress.opened";
     /// A fallback was used. A few of them each second are told.
     pub const FALLBACK_USED: &str = "fallback.used";
     /// A breaker has opened: why, what shows it, and what comes next.

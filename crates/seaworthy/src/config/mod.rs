@@ -8,6 +8,7 @@ pub mod app;
 pub mod bans;
 pub mod breakers;
 pub mod check;
+pub mod egress;
 pub mod endpoints;
 pub mod fallbacks;
 mod found;
@@ -38,6 +39,7 @@ use serde::{Deserialize, Serialize};
 pub use app::App;
 pub use bans::{Abuse, Bans, Security};
 pub use breakers::Breaker;
+pub use egress::Egress;
 pub use endpoints::Endpoint;
 pub use fallbacks::Fallback;
 pub use headers::Headers;
@@ -91,6 +93,9 @@ pub struct Config {
     pub retry: Option<Retry>,
     /// What is served when the app cannot serve a route as it should, by name. Default: nothing.
     pub fallbacks: BTreeMap<String, Fallback>,
+    /// The app's own calls to other services, through breakers and retries. Layers merge by `name`. Default: none.
+    #[schemars(extend("x-merge" = "name"))]
+    pub egress: Vec<Egress>,
     /// Fields that every answer bears.
     pub headers: Headers,
     /// How much is shown of those who are named.
@@ -134,6 +139,7 @@ impl Default for Config {
             breakers: BTreeMap::new(),
             retry: None,
             fallbacks: BTreeMap::new(),
+            egress: Vec::new(),
             headers: Headers::default(),
             security: Security::default(),
             errors: Errors::default(),
@@ -175,6 +181,7 @@ impl Validate for Config {
             retry::validate("retry", retry, findings);
         }
         fallbacks::validate(self, findings);
+        egress::validate(self, findings);
         headers::validate("headers.set", &self.headers.set, findings);
         routes::validate(self, findings);
         if let (service::Kind::Worker, Some(_)) = (self.service.kind, &self.app.connect) {

@@ -37,6 +37,7 @@ use crate::components::{Components, State};
 use crate::config::listen::{Admin as AdminAddress, Bind};
 use crate::config::service::Kind;
 use crate::config::{Config, Options};
+use crate::egress;
 use crate::failure::Failure;
 use crate::instance::{Instance, Status, new_token, status};
 use crate::listeners;
@@ -234,6 +235,7 @@ impl Parts {
         let plane = self.plane.take().expect("started before");
         let persist = self.config.bans.as_ref().is_none_or(|bans| bans.persist);
         tokio::spawn(armour::keep(self.armour.clone(), folder.clone(), persist));
+        egress::start(&self.config, &self.armour, &self.registry).await?;
         let (requests, incoming) = mpsc::channel(16);
         let reaper = Reaper::start(true).context("cannot watch child processes")?;
         checks::leave_children_to_them(&reaper);

@@ -7,6 +7,7 @@ mod bans;
 mod breakers;
 mod checks;
 mod configuration;
+mod egress;
 mod endpoints;
 mod errors;
 mod fallbacks;
