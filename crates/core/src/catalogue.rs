@@ -227,6 +227,24 @@ pub static ABUSE_DETECTED: ErrorType = ErrorType {
     retry_after: None,
 };
 
+/// A limit on how often somebody may ask is used up.
+pub static RATE_LIMIT_EXCEEDED: ErrorType = ErrorType {
+    name: "RateLimitExceeded",
+    status: 429,
+    message: "Too many requests; the limit is used up for now.",
+    hint: "details.scopes names the limits of the section `limits` that refused, and details.retry_after_ms says when the next request passes: `seaworthy ctl limits` shows how they stand; raise one, give the caller another tier, or try `action: observe` first.",
+    retry_after: None,
+};
+
+/// The limiter's store cannot be asked, and the limit says that nobody passes then.
+pub static RATE_LIMITER_UNAVAILABLE: ErrorType = ErrorType {
+    name: "RateLimiterUnavailable",
+    status: 503,
+    message: "The service cannot count requests at the moment and takes none that must be counted.",
+    hint: "The Redis of the section `redis` cannot be reached and the limit says `on_store_error: deny`: look at its health, or write `local` to count a share of the limit in this process meanwhile.",
+    retry_after: Some(1),
+};
+
 /// A bound of the whole service is reached.
 pub static OVERLOADED: ErrorType = ErrorType {
     name: "Overloaded",
@@ -279,6 +297,8 @@ pub static ALL: &[&ErrorType] = &[
     &FORBIDDEN,
     &IP_BLOCKED,
     &ABUSE_DETECTED,
+    &RATE_LIMIT_EXCEEDED,
+    &RATE_LIMITER_UNAVAILABLE,
     &OVERLOADED,
     &CIRCUIT_OPEN,
     &INTERNAL,

@@ -126,6 +126,34 @@ pub mod metric {
         kind: Kind::Gauge,
         labels: &["worker"],
     };
+    /// Requests that limits were asked about.
+    pub static RATE_LIMITER_REQUESTS: Metric = Metric {
+        name: "rate_limiter_requests_total",
+        help: "Requests that a rate limit was asked about.",
+        kind: Kind::Counter,
+        labels: &["tier"],
+    };
+    /// Requests beyond limits.
+    pub static RATE_LIMITER_DENIALS: Metric = Metric {
+        name: "rate_limiter_denials_total",
+        help: "Requests beyond a rate limit: refused, only observed, delayed, or beyond a candidate.",
+        kind: Kind::Counter,
+        labels: &["tier", "mode"],
+    };
+    /// Buckets that are kept.
+    pub static RATE_LIMITER_BUCKETS: Metric = Metric {
+        name: "rate_limiter_buckets_active",
+        help: "Clients that a rate limit keeps a bucket for in this process.",
+        kind: Kind::Gauge,
+        labels: &["tier"],
+    };
+    /// Whether limits are counted here alone.
+    pub static RATE_LIMITER_FALLBACK: Metric = Metric {
+        name: "rate_limiter_fallback_active",
+        help: "1 while rate limits are counted by this instance alone because their store cannot be asked.",
+        kind: Kind::Gauge,
+        labels: &[],
+    };
     /// Who is shut out.
     pub static BANS_ACTIVE: Metric = Metric {
         name: "seaworthy_bans_active",
@@ -160,6 +188,34 @@ pub mod metric {
         help: "Callers that are flagged.",
         kind: Kind::Gauge,
         labels: &[],
+    };
+    /// How many requests may be inside.
+    pub static CONCURRENCY_LIMIT: Metric = Metric {
+        name: "seaworthy_concurrency_limit",
+        help: "Requests that may be inside the app at a time.",
+        kind: Kind::Gauge,
+        labels: &["pool"],
+    };
+    /// How many are.
+    pub static CONCURRENCY_INSIDE: Metric = Metric {
+        name: "seaworthy_concurrency_inside",
+        help: "Requests that have a place inside the app.",
+        kind: Kind::Gauge,
+        labels: &["pool"],
+    };
+    /// How many wait.
+    pub static CONCURRENCY_WAITING: Metric = Metric {
+        name: "seaworthy_concurrency_waiting",
+        help: "Requests that wait for a place.",
+        kind: Kind::Gauge,
+        labels: &["pool"],
+    };
+    /// How many were turned away.
+    pub static CONCURRENCY_REFUSED: Metric = Metric {
+        name: "seaworthy_concurrency_refused_total",
+        help: "Requests refused for want of a place.",
+        kind: Kind::Counter,
+        labels: &["pool"],
     };
     /// Copies of the app that are ready.
     pub static CHILDREN_READY: Metric = Metric {
@@ -315,11 +371,19 @@ pub mod metric {
         &COMPONENT_UP,
         &COMPONENT_CHECK_SECONDS,
         &WORKER_HEARTBEAT,
+        &RATE_LIMITER_REQUESTS,
+        &RATE_LIMITER_DENIALS,
+        &RATE_LIMITER_BUCKETS,
+        &RATE_LIMITER_FALLBACK,
         &BANS_ACTIVE,
         &BANS_REFUSED,
         &BANS_UNCOUNTED,
         &ABUSE_EVENTS,
         &ABUSE_FLAGS,
+        &CONCURRENCY_LIMIT,
+        &CONCURRENCY_INSIDE,
+        &CONCURRENCY_WAITING,
+        &CONCURRENCY_REFUSED,
         &CHILDREN_READY,
         &LIFECYCLE_STATE,
         &BREAKER_STATE,
@@ -405,6 +469,14 @@ pub mod event {
     pub const ABUSE_FLAGGED: &str = "abuse.flagged";
     /// A flag was taken back.
     pub const ABUSE_CLEARED: &str = "abuse.cleared";
+    /// So little memory is left that what matters less is refused, or no longer.
+    pub const MEMORY_PRESSURE: &str = "memory.pressure";
+    /// Rate limits are counted by this instance alone, because the store that replicas share cannot be asked.
+    pub const LIMITS_FELL_BACK: &str = "limits.fell_back";
+    /// Rate limits are shared again.
+    pub const LIMITS_RECOVERED: &str = "limits.recovered";
+    /// Somebody filled a bucket by hand.
+    pub const LIMITS_RESET: &str = "limits.reset";
     /// A feature runs on its fallback from now on.
     pub const FEATURE_DEGRADED: &str = "feature.degraded";
     /// A feature is as it should be again.
@@ -480,6 +552,7 @@ mod tests {
                     "worker_",
                     "circuit_breaker_",
                     "retries_",
+                    "rate_limiter_",
                 ]
                 .iter()
                 .any(|p| name.starts_with(p)),

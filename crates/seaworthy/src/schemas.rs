@@ -12,7 +12,8 @@ use seaworthy_http::rescue;
 use serde_json::{Map, Value, json};
 
 use crate::armour::{
-    BanDocument, BansDocument, BreakerDocument, FlagDocument, FlagsDocument, SecurityDocument,
+    BanDocument, BansDocument, BreakerDocument, FlagDocument, FlagsDocument, LimitsDocument,
+    PoolsDocument, ResetDocument, SecurityDocument,
 };
 use crate::instance::{Phase, Status};
 
@@ -27,7 +28,7 @@ pub struct Document {
 }
 
 /// All of them.
-pub const ALL: [Document; 22] = [
+pub const ALL: [Document; 25] = [
     Document {
         name: "health",
         about: "health, in Seaworthy's own shape",
@@ -94,6 +95,16 @@ pub const ALL: [Document; 22] = [
         schema: BanDocument::json_schema,
     },
     Document {
+        name: "limits",
+        about: "the rate limits, as /-/limits answers",
+        schema: LimitsDocument::json_schema,
+    },
+    Document {
+        name: "limits-reset",
+        about: "which rate limits of a caller begin anew",
+        schema: ResetDocument::json_schema,
+    },
+    Document {
         name: "abuse",
         about: "who is flagged, as /-/abuse answers",
         schema: FlagsDocument::json_schema,
@@ -102,6 +113,11 @@ pub const ALL: [Document; 22] = [
         name: "flag",
         about: "one who is flagged",
         schema: FlagDocument::json_schema,
+    },
+    Document {
+        name: "concurrency",
+        about: "how busy the app is, as /-/concurrency answers",
+        schema: PoolsDocument::json_schema,
     },
     Document {
         name: "security",

@@ -11,11 +11,13 @@ use seaworthy_http::attempt::AttemptLayer;
 use seaworthy_http::ban::BanLayer;
 use seaworthy_http::body::{RequestBody, ResponseBody};
 use seaworthy_http::breaker::BreakerLayer;
+use seaworthy_http::concurrency::{ConcurrencyLayer, PlaceBody};
 use seaworthy_http::drain::{Drain, DrainBody, DrainLayer};
 use seaworthy_http::error::Error;
 use seaworthy_http::fallback::FallbackLayer;
 use seaworthy_http::headers::HeadersLayer;
 use seaworthy_http::identify::IdentifyLayer;
+use seaworthy_http::limit::{Chosen, RateLimitLayer};
 use seaworthy_http::observe::{ObserveLayer, ObservedBody};
 use seaworthy_http::rescue::RescueLayer;
 use seaworthy_http::retry::{Kept, RetryLayer};
@@ -30,8 +32,10 @@ use crate::components::Components;
 use crate::views::{MergeLayer, Table};
 
 /// The body of whatever comes back.
-pub type Body =
-    ObservedBody<ResponseBody<DrainBody<TimedBody<FromApp, SweepTimer>>>, Rc<dyn Observer>>;
+pub type Body = ObservedBody<
+    ResponseBody<DrainBody<PlaceBody<TimedBody<FromApp, SweepTimer>>>>,
+    Rc<dyn Observer>,
+>;
 
 /// The app's answer, or what is served in its place.
 type FromApp = ResponseBody<UpstreamBody<Kept<Limited<RequestBody>>>>;
@@ -68,6 +72,7 @@ pub fn build(
     timer: SweepTimer,
     observer: Option<Rc<dyn Observer>>,
     views: Rc<Table>,
+    buckets: Chosen,
 ) -> impl Service<Request<RequestBody>, Response = Response<Body>, Error = Infallible, Future: 'static>
 + Clone
 + 'static {
@@ -100,6 +105,19 @@ pub fn build(
         .layer(AbuseLayer::new(
             components.rules.abuse.clone(),
             Place::Inside,
+        ))
+        // By whoever was recognised above, and before anything that costs the app something.
+        .layer(RateLimitLayer::new(
+            components.rules.limits.limits(),
+            buckets,
+            timer.clone(),
+        ))
+        // Whoever comes this far will be served, as soon as the app can.
+        .layer(ConcurrencyLayer::new(
+            components.rules.concurrency.clone(),
+            components.rules.pressure.clone(),
+            components.rules.clock,
+            timer.clone(),
         ))
         // The clocks cover waiting for a starting app as well as the app's own time.
         .layer(TimeoutLayer::new(&components.timeouts, timer.clone()))

@@ -1,4 +1,4 @@
-//! Quantities as people write them: `250ms`, `15m`, `64KiB`, `none`.
+//! Quantities as people write them: `250ms`, `15m`, `64KiB`, `100/min`, `none`.
 //!
 //! A bare number in a file leaves the reader to guess the unit, and the guess is where outages come from. So a duration
 //! always carries its unit, and a size may. Parsing is exact: what cannot be held without rounding is refused. Each type
@@ -9,11 +9,13 @@
 mod bound;
 mod decimal;
 mod duration;
+mod rate;
 mod share;
 mod size;
 
 pub use bound::Bound;
 pub use duration::Duration;
+pub use rate::Rate;
 pub use share::Share;
 pub use size::Size;
 

@@ -54,6 +54,7 @@ use serde::de::DeserializeOwned;
 use crate::Check;
 
 pub use address::{Address, Variables};
+pub use tls::client_config;
 
 /// The options of a kind of check.
 pub trait Probe: Clone + DeserializeOwned + JsonSchema {

@@ -11,7 +11,7 @@ use seaworthy_http::views::Views;
 use tokio::sync::oneshot;
 
 use super::operation::Operation;
-use super::{Admin, Request, bans, breakers, checks, features, guard};
+use super::{Admin, Request, armour, breakers, checks, features, guard, limits};
 use crate::instance::client::{self, Question};
 use crate::instance::{Phase, Status};
 use crate::views::{PATIENCE, Part};
@@ -49,8 +49,9 @@ pub fn operations() -> impl Iterator<Item = &'static Operation> {
         .iter()
         .chain(&checks::OPERATIONS)
         .chain(&features::OPERATIONS)
-        .chain(&bans::OPERATIONS)
         .chain(&breakers::OPERATIONS)
+        .chain(&armour::OPERATIONS)
+        .chain(&limits::OPERATIONS)
 }
 
 /// Everything the admin listener serves. `over_tcp` adds the check of names that browsers could be led here by.

@@ -4,11 +4,12 @@
 //! by name as well, or a web page could make a visitor's browser send them (DNS rebinding).
 
 mod api;
-mod bans;
+mod armour;
 mod breakers;
 mod checks;
 mod features;
 mod guard;
+mod limits;
 mod operation;
 
 use std::io;

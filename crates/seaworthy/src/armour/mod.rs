@@ -5,6 +5,8 @@ mod bans;
 mod breakers;
 mod fallbacks;
 mod keep;
+mod limits;
+mod pools;
 mod retries;
 mod security;
 mod time;
@@ -28,6 +30,8 @@ pub use abuse::{FlagDocument, FlagsDocument};
 pub use bans::{BanDocument, BansDocument};
 pub use breakers::{BreakerDocument, Breakers};
 pub use keep::keep;
+pub use limits::{CandidateDocument, LimitDocument, Limiting, LimitsDocument, ResetDocument};
+pub use pools::{PoolDocument, Pools, PoolsDocument, watch_memory};
 pub use retries::{Repeats, attempt, deadline};
 pub use security::SecurityDocument;
 pub use time::clock;
@@ -44,6 +48,10 @@ pub struct Armour {
     pub bans: Arc<Table>,
     /// Who drew attention.
     pub abuse: Arc<Watch>,
+    /// Places for requests.
+    pub pools: Pools,
+    /// How often somebody may ask.
+    pub limits: Limiting,
     /// How much of them is shown.
     pub reveal: Reveal,
     /// The length of a block by hand, and when strangers are blocked.
@@ -71,6 +79,8 @@ impl Armour {
             clock,
             bans,
             abuse: Arc::new(Watch::new(callers)),
+            pools: Pools::default(),
+            limits: Limiting::new(config, clock, registry),
             reveal: config.security.shown(),
             rules: config.bans.as_ref().map(Bans::rules),
             watched: config.abuse.as_ref().map(crate::config::Abuse::rules),
@@ -110,6 +120,7 @@ impl Armour {
     pub fn sweep(&self) {
         let now = self.now();
         self.bans.sweep(self.rules.as_ref(), now);
+        self.limits.sweep(now);
         if let Some(rules) = &self.watched {
             self.abuse.sweep(rules, now);
         }

@@ -7,10 +7,10 @@ use seaworthy_core::clock::Clock;
 use seaworthy_http::breaker::Circuits;
 use seaworthy_http::fallback::Fallbacks;
 use seaworthy_http::retry::Plan;
-use seaworthy_http::{abuse, ban, headers, timeout};
+use seaworthy_http::{abuse, ban, concurrency, headers, timeout};
 use seaworthy_telemetry::metrics::Registry;
 
-use crate::armour::{self, Armour, Repeats};
+use crate::armour::{self, Armour, Limiting, Repeats};
 use crate::config::{self, Config, Route};
 
 /// See the [module documentation](self). What is indexed by route begins with requests that have none.
@@ -20,6 +20,8 @@ pub struct Rules {
     pub headers: Arc<[headers::Set]>,
     /// Who is shut out.
     pub bans: Arc<ban::Guard>,
+    /// How often somebody may ask.
+    pub limits: Limiting,
     /// Who is watched, if anybody is.
     pub abuse: Option<Arc<abuse::Guard>>,
     /// What is served when the app fails.
@@ -30,7 +32,11 @@ pub struct Rules {
     pub circuits: Circuits,
     /// How long one try may take, by route.
     pub attempts: Arc<[Option<Duration>]>,
-    /// What breakers and budgets go by.
+    /// Places for requests.
+    pub concurrency: Vec<concurrency::Rule>,
+    /// What is refused while memory is short.
+    pub pressure: Arc<concurrency::Pressure>,
+    /// What all moments are of.
     pub clock: Clock,
 }
 
@@ -41,7 +47,7 @@ impl Rules {
         routes: &[Option<&Route>],
         timeouts: &[timeout::Limits],
         armour: &Armour,
-        registry: &Registry,
+        registry: &Arc<Registry>,
     ) -> Self {
         let headers = routes.iter().map(|route| {
             let own = route.map(|route| &route.headers);
@@ -53,10 +59,13 @@ impl Rules {
             retries: retries(config, routes, timeouts, registry),
             attempts: attempts(config, routes, timeouts),
             circuits,
-            clock: armour.clock,
             headers: headers.collect(),
             bans: armour.ban_guard(routes),
+            limits: armour.limits.clone(),
             abuse: armour.abuse_guard(config, registry),
+            concurrency: armour.pools.rules(config, routes, registry),
+            pressure: armour.pools.pressure(),
+            clock: armour.clock,
         }
     }
 }

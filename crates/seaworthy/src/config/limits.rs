@@ -1,11 +1,16 @@
-//! The section `limits`: how long things may take and how large they may be.
+//! The section `limits`: how long things may take, how large they may be, and how often somebody may ask.
+
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use seaworthy_config::Findings;
+use seaworthy_config::{Findings, Secret};
 use seaworthy_core::quantity::{Bound, Duration, Size};
+use seaworthy_core::quota::Spec;
 use serde::{Deserialize, Serialize};
 
-/// How long things may take and how large they may be. `none` switches a limit off where it says so.
+use super::rates::{Action, Kind, OnStoreError, Policy, Refill, Reset, Shown, StoreKind, Users};
+
+/// How long things may take, how large they may be, and how often somebody may ask. `none` switches a limit off where it says so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
@@ -39,6 +44,45 @@ pub struct Limits {
     /// they are closed at once. Default 10000.
     #[schemars(range(min = 1))]
     pub max_connections: u32,
+    /// How often clients of each tier may ask: `anonymous: 100/min`. A client without a tier is `anonymous`, and is known by its
+    /// principal or else by its address. Default: nobody is limited.
+    pub tiers: BTreeMap<String, Spec>,
+    /// How often each user may ask, beside the tiers. Default: not limited.
+    pub users: Option<Users>,
+    /// Further limits. Layers merge by `name`.
+    #[schemars(extend("x-merge" = "name"))]
+    pub policies: Vec<Policy>,
+    /// What may name a client, in the order of preference; the address is what is left. Default `[api_key, jwt, header]`.
+    pub identify: Vec<Kind>,
+    /// What happens to a request beyond a limit. Default `reject`.
+    pub action: Action,
+    /// How long a request may wait for its turn where the action is `delay`. Default `5s`.
+    pub max_delay: Duration,
+    /// How buckets fill: `continuous`, or all at once each `interval`. Default `continuous`.
+    pub refill: Refill,
+    /// Limits that are tried out: counted beside those of the same name, and never enforced. Default: none.
+    pub candidate: BTreeMap<String, Spec>,
+    /// Where buckets live: in the `memory` of each instance, or in the `redis` that they share. Default `memory`.
+    pub store: StoreKind,
+    /// How many instances share the limits: while Redis is away, each gives its share. Default 1, which gives the whole limit.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub replicas: u32,
+    /// Whether busy clients' tokens are taken from Redis by the slice and spent here: far fewer questions, for an excess of at most
+    /// a tenth of the limit. Default `false`.
+    pub lease: bool,
+    /// What holds while Redis is away. Default `local`.
+    pub on_store_error: OnStoreError,
+    /// What keys in Redis begin with. Default `rate_limit`.
+    pub key_prefix: String,
+    /// A secret that is mixed into the names of clients in Redis, so that addresses cannot be found by trying all. Default: none.
+    pub key_pepper: Option<Secret>,
+    /// Clients of each limit that are counted apart at a time; further ones share one bucket. Default 100000.
+    #[schemars(range(min = 16, max = 10_000_000))]
+    pub max_keys: usize,
+    /// Which fields tell clients how they stand. Default `both`.
+    pub headers: Shown,
+    /// What `X-RateLimit-Reset` counts. Default `epoch`.
+    pub reset: Reset,
 }
 
 impl Default for Limits {
@@ -57,6 +101,23 @@ impl Default for Limits {
             max_uri: Size::kib(16),
             max_body: Bound::None,
             max_connections: 10_000,
+            tiers: BTreeMap::new(),
+            users: None,
+            policies: Vec::new(),
+            identify: vec![Kind::ApiKey, Kind::Jwt, Kind::Header],
+            action: Action::Reject,
+            max_delay: Duration::from_secs(5),
+            refill: Refill::Continuous,
+            candidate: BTreeMap::new(),
+            store: StoreKind::Memory,
+            replicas: 1,
+            lease: false,
+            on_store_error: OnStoreError::Local,
+            key_prefix: "rate_limit".to_owned(),
+            key_pepper: None,
+            max_keys: 100_000,
+            headers: Shown::Both,
+            reset: Reset::Epoch,
         }
     }
 }

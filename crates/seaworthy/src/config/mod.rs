@@ -8,6 +8,7 @@ pub mod app;
 pub mod bans;
 pub mod breakers;
 pub mod check;
+pub mod concurrency;
 pub mod egress;
 pub mod endpoints;
 pub mod fallbacks;
@@ -19,6 +20,8 @@ pub mod listen;
 pub mod live;
 pub mod observe;
 mod presets;
+pub mod rates;
+pub mod redis;
 pub mod restart;
 pub mod retry;
 pub mod routes;
@@ -39,6 +42,7 @@ use serde::{Deserialize, Serialize};
 pub use app::App;
 pub use bans::{Abuse, Bans, Security};
 pub use breakers::Breaker;
+pub use concurrency::Concurrency;
 pub use egress::Egress;
 pub use endpoints::Endpoint;
 pub use fallbacks::Fallback;
@@ -48,6 +52,7 @@ pub use limits::Limits;
 pub use listen::Listen;
 pub use observe::{Errors, Metrics, Traces};
 pub use presets::Preset;
+pub use redis::Redis;
 pub use restart::Restart;
 pub use retry::Retry;
 pub use routes::Route;
@@ -80,8 +85,10 @@ pub struct Config {
     /// Limits of single routes, and the names under which they are counted. Layers merge by `match`.
     #[schemars(extend("x-merge" = "match"))]
     pub routes: Vec<Route>,
-    /// How long things may take and how large they may be.
+    /// How long things may take, how large they may be, and how often somebody may ask.
     pub limits: Limits,
+    /// The Redis that rate limits share, and that checks go to which name none.
+    pub redis: Redis,
     /// Addresses that ask too often are shut out for a while. Default: nobody is.
     pub bans: Option<Bans>,
     /// Callers that cause what honest ones seldom cause are flagged. Default: nobody is.
@@ -96,6 +103,8 @@ pub struct Config {
     /// The app's own calls to other services, through breakers and retries. Layers merge by `name`. Default: none.
     #[schemars(extend("x-merge" = "name"))]
     pub egress: Vec<Egress>,
+    /// How many requests are inside the app at a time. Default: as many as come.
+    pub concurrency: Option<Concurrency>,
     /// Fields that every answer bears.
     pub headers: Headers,
     /// How much is shown of those who are named.
@@ -134,12 +143,14 @@ impl Default for Config {
             endpoints: Vec::new(),
             routes: Vec::new(),
             limits: Limits::default(),
+            redis: Redis::default(),
             bans: None,
             abuse: None,
             breakers: BTreeMap::new(),
             retry: None,
             fallbacks: BTreeMap::new(),
             egress: Vec::new(),
+            concurrency: None,
             headers: Headers::default(),
             security: Security::default(),
             errors: Errors::default(),
@@ -175,6 +186,8 @@ impl Validate for Config {
         found::validate(self, findings);
         live::validate(self, findings);
         limits::validate(&self.limits, findings);
+        rates::validate(self, findings);
+        redis::validate(self, findings);
         bans::validate(self.bans.as_ref(), self.abuse.as_ref(), findings);
         breakers::validate(self, findings);
         if let Some(retry) = &self.retry {
@@ -182,6 +195,7 @@ impl Validate for Config {
         }
         fallbacks::validate(self, findings);
         egress::validate(self, findings);
+        concurrency::validate(self.concurrency.as_ref(), findings);
         headers::validate("headers.set", &self.headers.set, findings);
         routes::validate(self, findings);
         if let (service::Kind::Worker, Some(_)) = (self.service.kind, &self.app.connect) {

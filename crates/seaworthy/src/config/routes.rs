@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use seaworthy_config::Findings;
+use seaworthy_core::concurrency::Priority;
 use seaworthy_core::quantity::{Bound, Duration, Size};
+use seaworthy_core::quota::Spec;
 use seaworthy_core::route::RouteTable;
 use serde::{Deserialize, Serialize};
 
+use super::concurrency::{self, Places};
 use super::limits::Limits;
 use super::{Config, Retry, headers, retry};
 
@@ -30,6 +33,23 @@ pub struct Route {
     /// The largest body of a request, or `none`. Default: `limits.max_body`.
     #[serde(default)]
     pub max_body: Option<Bound<Size>>,
+    /// Places of its own, within those of all. Default: none.
+    #[serde(default)]
+    pub concurrency: Option<Places>,
+    /// How much its requests matter when not everything can be served: `low`, `normal`, `high` or `critical`. Default `normal`.
+    #[serde(default)]
+    pub priority: Option<Priority>,
+    /// How often each client may ask for it, beside the other limits; `unlimited` frees the route from all. Default: the others.
+    #[serde(default)]
+    pub limit: Option<Spec>,
+    /// How many requests one of these counts as. Default 1.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1_000_000_000))]
+    pub cost: Option<u64>,
+    /// A field of the app's answer that says how many it really was, such as the tokens of a language model; `cost` is then what is
+    /// reserved meanwhile. Default: none.
+    #[serde(default)]
+    pub cost_header: Option<String>,
     /// Whether requests count towards a ban. Default `true`.
     #[serde(default)]
     pub bans: Option<bool>,
@@ -64,6 +84,9 @@ pub(super) fn validate(config: &Config, findings: &mut Findings) {
                     format!("`{}` is listed twice", route.pattern),
                 )
                 .help("keep one of the two");
+        }
+        if let Some(places) = &route.concurrency {
+            concurrency::validate_places(&path("concurrency"), places, findings);
         }
         headers::validate(&path("headers"), &route.headers, findings);
         if let Some(own) = &route.retry {

@@ -11,7 +11,7 @@ use seaworthy_config::{Format, Layer, Loaded, Loader, MAX_FILE, Path as Setting,
 use seaworthy_health::probe::Around;
 
 use super::listen::Admin;
-use super::{Config, Preset, found};
+use super::{Config, Preset, found, redis};
 
 /// The prefix of variables: `SEAWORTHY__LISTEN__PUBLIC`.
 const PREFIX: &str = "SEAWORTHY";
@@ -88,6 +88,7 @@ pub(super) fn load(options: &Options) -> Result<Loaded<Config>, Problems> {
         let own = config.app.env.iter();
         let own = own.map(|(name, value)| (name.clone(), value.expose().to_owned()));
         config.variables = options.env.clone().into_iter().chain(own).collect();
+        redis::lend(config);
     })
 }
 

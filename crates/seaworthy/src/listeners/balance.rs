@@ -43,6 +43,11 @@ pub(super) fn between(workers: usize) -> Vec<(Balance, mpsc::Receiver<Handed>)> 
 }
 
 impl Balance {
+    /// The number of this worker.
+    pub(super) fn own(&self) -> usize {
+        self.own
+    }
+
     /// Who should serve a new connection: this worker, unless another has fewer. Counts it there.
     pub(super) fn place(&self) -> usize {
         let own = self.open[self.own].load(Ordering::Relaxed);

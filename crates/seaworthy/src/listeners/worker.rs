@@ -79,6 +79,7 @@ async fn serve(parts: Parts) -> io::Result<()> {
         traffic: components.traffic.clone(),
     });
     spawn_local(housekeeping(upstream.clone(), telemetry.clone()));
+    let buckets = components.rules.limits.of_worker(balance.own()).await;
     let stack = stack::build(
         &components,
         upstream,
@@ -86,6 +87,7 @@ async fn serve(parts: Parts) -> io::Result<()> {
         timer.clone(),
         telemetry.wanted(),
         Rc::new(components.public_table().merging()),
+        buckets,
     );
     let room = Room::of_worker(&components, tls.is_some());
     let turn_away = courtesy(&components, timer.clone(), &telemetry, room.courtesies);

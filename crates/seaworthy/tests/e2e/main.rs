@@ -6,6 +6,7 @@
 mod bans;
 mod breakers;
 mod checks;
+mod concurrency;
 mod configuration;
 mod egress;
 mod endpoints;

@@ -7,5 +7,6 @@
 mod concurrency;
 mod cost;
 mod memory;
+mod overload;
 mod probes;
 mod start;

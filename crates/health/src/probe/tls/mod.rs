@@ -71,6 +71,18 @@ pub(crate) async fn secure(
     })
 }
 
+/// How a client checks certificates: against those of the file `ca`, or else against those of the system. It reads files.
+///
+/// # Errors
+/// When there is nothing to check against, in words.
+pub fn client_config(ca: Option<PathBuf>) -> Result<ClientConfig, String> {
+    let trust = Trust {
+        ca,
+        ..Trust::default()
+    };
+    trust.config().map_err(|outcome| outcome.message)
+}
+
 impl Trust {
     fn config(&self) -> Result<ClientConfig, Outcome> {
         let provider = Arc::new(aws_lc_rs::default_provider());

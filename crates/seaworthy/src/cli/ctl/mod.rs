@@ -4,6 +4,7 @@ mod abuse;
 mod bans;
 mod breakers;
 mod checks;
+mod limits;
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub enum What {
     /// The checks of what the service depends on
     #[command(subcommand)]
     Checks(checks::Checks),
+    /// How the rate limits stand
+    Limits(limits::Limits),
     /// List who is blocked
     Bans(#[command(flatten)] super::locate::Which),
     /// Block an address or a network for a while
@@ -38,6 +41,8 @@ pub enum What {
     Unban(bans::Unban),
     /// What breakers do; with NAME and ACTION, tell one what to do
     Breakers(breakers::Breakers),
+    /// How busy the app is: requests inside, and those that wait
+    Concurrency(#[command(flatten)] super::locate::Which),
     /// Who is flagged for what they cause
     #[command(subcommand)]
     Abuse(abuse::Abuse),
@@ -47,12 +52,29 @@ pub enum What {
 pub(super) async fn execute(global: &Global, args: &CtlArgs) -> anyhow::Result<()> {
     match &args.what {
         What::Checks(checks) => checks::execute(global, checks).await,
+        What::Limits(limits) => limits::execute(global, limits).await,
         What::Bans(which) => bans::list(global, which).await,
         What::Ban(ban) => bans::ban(global, ban).await,
         What::Unban(unban) => bans::unban(global, unban).await,
         What::Breakers(breakers) => breakers::execute(global, breakers).await,
+        What::Concurrency(which) => concurrency(global, which).await,
         What::Abuse(abuse) => abuse::execute(global, abuse).await,
     }
+}
+
+async fn concurrency(global: &Global, which: &super::locate::Which) -> anyhow::Result<()> {
+    let found = super::locate::find(which)?;
+    let answer = found
+        .ask(hyper::Method::GET, "/-/concurrency", TIMEOUT)
+        .await?;
+    if global.json {
+        super::output::json(&answer);
+    } else {
+        let columns = ["name", "limit", "inside", "waiting", "refused"];
+        let empty = "nothing bounds how many requests are inside";
+        super::output::data(&table(&answer["pools"], &columns, empty));
+    }
+    Ok(())
 }
 
 /// `text` as one segment of a path.

@@ -1,0 +1,330 @@
+//! The layer that asks the limits.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::fields::Mark;
+use super::round::{Outcome, Round, Settling};
+use super::rules::Limits;
+use super::store::Store;
+use crate::error::Error;
+use crate::exchange::Exchange;
+use crate::timer::Timer;
+
+/// Puts a [`RateLimit`] around a service.
+#[derive(Clone, Debug)]
+pub struct RateLimitLayer<St, T> {
+    limits: Option<Arc<Limits>>,
+    store: St,
+    timer: T,
+}
+
+impl<St, T> RateLimitLayer<St, T> {
+    /// Asks `limits` in `store`; nothing without any. Requests that are to wait do so by `timer`.
+    pub fn new(limits: Option<Arc<Limits>>, store: St, timer: T) -> Self {
+        Self {
+            limits,
+            store,
+            timer,
+        }
+    }
+}
+
+impl<S, St: Clone, T: Clone> Layer<S> for RateLimitLayer<St, T> {
+    type Service = RateLimit<S, St, T>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        RateLimit {
+            inner,
+            limits: self.limits.clone(),
+            store: self.store.clone(),
+            timer: self.timer.clone(),
+        }
+    }
+}
+
+/// See the [module documentation](super).
+#[derive(Clone, Debug)]
+pub struct RateLimit<S, St, T> {
+    inner: S,
+    limits: Option<Arc<Limits>>,
+    store: St,
+    timer: T,
+}
+
+impl<S, B, R, St, T> Service<Request<B>> for RateLimit<S, St, T>
+where
+    S: Service<Request<B>, Response = Response<R>, Error = Error> + Clone,
+    St: Store,
+    T: Timer,
+{
+    type Response = Response<R>;
+    type Error = Error;
+    type Future = ResponseFuture<S, B, St, T>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let round = self.limits.as_ref().and_then(|limits| {
+            let exchange = request.extensions().get::<Exchange>()?;
+            let rules = limits.rules(usize::from(exchange.route.0))?;
+            if rules.is_empty() {
+                return None;
+            }
+            let started = limits.clock.at(exchange.started);
+            let round = Round::ask(
+                limits,
+                rules,
+                &self.store,
+                exchange,
+                request.headers(),
+                started,
+            );
+            Some((limits.clone(), round))
+        });
+        let Some((limits, mut round)) = round else {
+            return ResponseFuture::passing(self.inner.call(request), None);
+        };
+        if round.is_complete() {
+            match round.judge(&self.store, Duration::ZERO) {
+                Outcome::Pass => {
+                    let passed = Passed::of(limits, self.store.clone(), round);
+                    return ResponseFuture::passing(self.inner.call(request), Some(passed));
+                }
+                Outcome::Refuse(error) => return ResponseFuture::refused(error),
+                Outcome::Wait(time) => return self.wait(limits, round, request, Some(time)),
+            }
+        }
+        self.wait(limits, round, request, None)
+    }
+}
+
+impl<S, St: Store, T: Timer> RateLimit<S, St, T> {
+    fn wait<B>(
+        &mut self,
+        limits: Arc<Limits>,
+        round: Round<St>,
+        request: Request<B>,
+        time: Option<Duration>,
+    ) -> ResponseFuture<S, B, St, T>
+    where
+        S: Service<Request<B>> + Clone,
+    {
+        // The one that was made ready is the one to call.
+        let fresh = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, fresh);
+        let sleep = time.map(|time| Box::pin(self.timer.sleep(limits.clock.real(time))));
+        let asking = Asking {
+            inner,
+            request,
+            round,
+            store: self.store.clone(),
+            timer: self.timer.clone(),
+            limits,
+            sleep,
+            waited: time.unwrap_or_default(),
+        };
+        ResponseFuture {
+            state: State::Asking {
+                asking: Some(Box::new(asking)),
+            },
+            passed: None,
+        }
+    }
+}
+
+/// What is left to do when the answer comes.
+struct Passed<St: Store> {
+    limits: Arc<Limits>,
+    store: St,
+    marks: smallvec::SmallVec<[Mark; 2]>,
+    settling: Option<Settling<St>>,
+}
+
+impl<St: Store> Passed<St> {
+    fn of(limits: Arc<Limits>, store: St, round: Round<St>) -> Self {
+        let (marks, settling) = round.finish();
+        Self {
+            limits,
+            store,
+            marks,
+            settling,
+        }
+    }
+
+    fn mark<R>(&self, response: &mut Response<R>) {
+        if let Some(settling) = &self.settling {
+            let now = self.limits.clock.at(Instant::now());
+            settling.settle(&self.store, response.headers(), now);
+        }
+        self.limits
+            .fields
+            .write(&self.marks, response.headers_mut());
+    }
+}
+
+/// A request that waits for its answer from the store, or for a token.
+struct Asking<S, B, St: Store, T: Timer> {
+    inner: S,
+    request: Request<B>,
+    round: Round<St>,
+    store: St,
+    timer: T,
+    limits: Arc<Limits>,
+    sleep: Option<Pin<Box<T::Sleep>>>,
+    waited: Duration,
+}
+
+impl<S, B, St: Store, T: Timer> Asking<S, B, St, T> {
+    fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        loop {
+            if let Some(sleep) = &mut self.sleep {
+                ready!(sleep.as_mut().poll(cx));
+                self.sleep = None;
+                self.ask_again();
+            }
+            ready!(self.round.poll_answers(cx));
+            match self.round.judge(&self.store, self.waited) {
+                Outcome::Pass => return Poll::Ready(Ok(())),
+                Outcome::Refuse(error) => return Poll::Ready(Err(error)),
+                Outcome::Wait(time) => {
+                    self.waited += time;
+                    let real = self.limits.clock.real(time);
+                    self.sleep = Some(Box::pin(self.timer.sleep(real)));
+                }
+            }
+        }
+    }
+
+    fn ask_again(&mut self) {
+        let now = self.limits.clock.at(Instant::now());
+        if let Some(exchange) = self.request.extensions().get::<Exchange>() {
+            let headers = self.request.headers();
+            self.round
+                .again(&self.store, &self.limits, exchange, headers, now);
+        }
+    }
+}
+
+pin_project! {
+    /// Ends with the answer, or with 429.
+    pub struct ResponseFuture<S, B, St, T>
+    where
+        S: Service<Request<B>>,
+        St: Store,
+        T: Timer,
+    {
+        #[pin]
+        state: State<S, B, St, T>,
+        passed: Option<Passed<St>>,
+    }
+}
+
+pin_project! {
+    #[project = Projected]
+    enum State<S, B, St, T>
+    where
+        S: Service<Request<B>>,
+        St: Store,
+        T: Timer,
+    {
+        Refused { error: Option<Box<Error>> },
+        Asking { asking: Option<Box<Asking<S, B, St, T>>> },
+        Running { #[pin] future: S::Future },
+    }
+}
+
+impl<S, B, St, T> ResponseFuture<S, B, St, T>
+where
+    S: Service<Request<B>>,
+    St: Store,
+    T: Timer,
+{
+    fn passing(future: S::Future, passed: Option<Passed<St>>) -> Self {
+        Self {
+            state: State::Running { future },
+            passed,
+        }
+    }
+
+    fn refused(error: Error) -> Self {
+        let error = Some(Box::new(error));
+        Self {
+            state: State::Refused { error },
+            passed: None,
+        }
+    }
+}
+
+impl<S, B, St, T> fmt::Debug for ResponseFuture<S, B, St, T>
+where
+    S: Service<Request<B>>,
+    St: Store,
+    T: Timer,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
+
+impl<S, B, R, St, T> Future for ResponseFuture<S, B, St, T>
+where
+    S: Service<Request<B>, Response = Response<R>, Error = Error>,
+    St: Store,
+    T: Timer,
+{
+    type Output = Result<Response<R>, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            let future = match this.state.as_mut().project() {
+                Projected::Refused { error } => {
+                    return error
+                        .take()
+                        .map_or(Poll::Pending, |error| Poll::Ready(Err(*error)));
+                }
+                Projected::Running { future } => {
+                    let mut result = ready!(future.poll(cx));
+                    if let (Ok(response), Some(passed)) = (&mut result, this.passed.take()) {
+                        passed.mark(response);
+                    }
+                    return Poll::Ready(result);
+                }
+                Projected::Asking { asking } => {
+                    let Some(waiting) = asking else {
+                        return Poll::Pending;
+                    };
+                    if let Err(error) = ready!(waiting.poll_outcome(cx)) {
+                        *asking = None;
+                        return Poll::Ready(Err(error));
+                    }
+                    let Some(Asking {
+                        mut inner,
+                        request,
+                        round,
+                        store,
+                        limits,
+                        ..
+                    }) = asking.take().map(|asking| *asking)
+                    else {
+                        return Poll::Pending;
+                    };
+                    *this.passed = Some(Passed::of(limits, store, round));
+                    inner.call(request)
+                }
+            };
+            this.state.set(State::Running { future });
+        }
+    }
+}

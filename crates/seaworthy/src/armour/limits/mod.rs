@@ -1,0 +1,196 @@
+//! The rate limits of a service: built once, shared by all workers, shown, and reset by hand.
+
+mod build;
+mod document;
+mod store;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, HeaderValue};
+use seaworthy_core::clock::{Clock, Moment};
+use seaworthy_core::names::metric;
+use seaworthy_core::principal::{Kind, Principal};
+use seaworthy_http::exchange::Exchange;
+use seaworthy_http::limit::{Chosen, Keyed, Keys, Limits, Part, Policy};
+use seaworthy_telemetry::metrics::Registry;
+
+use crate::config::Config;
+
+use build::Built;
+pub use document::{CandidateDocument, LimitDocument, LimitsDocument, ResetDocument};
+
+/// How long a worker waits for its first connection to Redis before it accepts requests.
+const FIRST: Duration = Duration::from_millis(500);
+/// Sets of buckets that are looked through at a time for those that are full again.
+const TIDIED: usize = 4096;
+
+/// The limits, and where their buckets live.
+#[derive(Debug, Clone, Default)]
+pub struct Limiting {
+    limits: Option<Arc<Limits>>,
+    store: Chosen,
+}
+
+impl Limiting {
+    /// What `config` asks for; nothing where it asks for nothing.
+    pub fn new(config: &Config, clock: Clock, registry: &Arc<Registry>) -> Self {
+        let built = Built::of(config);
+        if built.is_empty() {
+            return Self::default();
+        }
+        let limits = Limits {
+            tiers: built.tiers.into(),
+            policies: built.policies.into(),
+            rules: built.rules.into(),
+            keys: Keys::new(build::identify(config)),
+            fields: build::fields(config),
+            clock,
+        };
+        let this = Self {
+            limits: Some(Arc::new(limits)),
+            store: store::open(config, clock),
+        };
+        this.count(registry);
+        this
+    }
+
+    /// The limits, if there are any.
+    pub fn limits(&self) -> Option<Arc<Limits>> {
+        self.limits.clone()
+    }
+
+    /// The store as the worker of this number uses it. The first connection is waited for, but not for long: a service starts without
+    /// its Redis, too.
+    pub async fn of_worker(&self, worker: usize) -> Chosen {
+        match &self.store {
+            Chosen::Redis(store) => {
+                let store = store.of_worker(worker);
+                store.attach(FIRST).await;
+                Chosen::Redis(store)
+            }
+            Chosen::Memory(memory) => Chosen::Memory(*memory),
+        }
+    }
+
+    /// Forgets full buckets.
+    pub(super) fn sweep(&self, now: Moment) {
+        for policy in self.all() {
+            policy.tidy(TIDIED, now);
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<Policy>> {
+        self.limits.iter().flat_map(|limits| limits.all())
+    }
+
+    fn count(&self, registry: &Registry) {
+        // Counters are exact in a float up to 2^53.
+        #[allow(clippy::cast_precision_loss)]
+        let float = |count: u64| count as f64;
+        let mut told: Vec<&str> = Vec::new();
+        for policy in self.all() {
+            // Limits of several routes have one name, and are told as one.
+            let name = policy.name();
+            if told.contains(&name) {
+                continue;
+            }
+            told.push(name);
+            let same: Vec<Arc<Policy>> = self
+                .all()
+                .filter(|other| other.name() == name)
+                .cloned()
+                .collect();
+            let sum = move |of: fn(&Policy) -> u64| {
+                let same = same.clone();
+                move || float(same.iter().map(|policy| of(policy)).sum())
+            };
+            let requests = sum(|policy| policy.tally().requests());
+            registry.read(&metric::RATE_LIMITER_REQUESTS, &[name], requests);
+            let active = sum(|policy| policy.active() as u64);
+            registry.read(&metric::RATE_LIMITER_BUCKETS, &[name], active);
+            for (mode, of) in MODES {
+                let denials = sum(of);
+                registry.read(&metric::RATE_LIMITER_DENIALS, &[name, mode], denials);
+            }
+        }
+        let store = self.store.clone();
+        registry.read(&metric::RATE_LIMITER_FALLBACK, &[], move || {
+            float(u64::from(is_alone(&store)))
+        });
+    }
+
+    /// Fills all buckets of a caller: an address, `jwt:alice`, `api_key:HASH`, `header:7`, or what a field names. Returns the limits
+    /// that had one here.
+    pub async fn reset(&self, caller: &str) -> Vec<String> {
+        let Some(limits) = &self.limits else {
+            return Vec::new();
+        };
+        let mut filled = Vec::new();
+        for policy in limits.all() {
+            let keyed = &policy.config().keyed;
+            let (exchange, headers) = pretend(caller, keyed);
+            let Some(key) = limits.keys.key(keyed, &exchange, &headers) else {
+                continue;
+            };
+            let local = policy.local().is_some_and(|local| local.reset(key.0));
+            if let Some(tried) = policy.candidate() {
+                tried.buckets.reset(key.0);
+            }
+            if let (Chosen::Redis(store), Some(who)) =
+                (&self.store, limits.keys.text(keyed, &exchange, &headers))
+            {
+                store.reset(policy, key, &who).await;
+            }
+            if local {
+                filled.push(policy.name().to_owned());
+            }
+        }
+        filled
+    }
+}
+
+type Mode = (&'static str, fn(&Policy) -> u64);
+
+const MODES: [Mode; 4] = [
+    ("reject", |policy| policy.tally().rejected()),
+    ("observe", |policy| policy.tally().observed()),
+    ("delay", |policy| policy.tally().delayed()),
+    ("candidate", |policy| policy.tally().candidate()),
+];
+
+fn is_alone(store: &Chosen) -> bool {
+    match store {
+        Chosen::Memory(_) => false,
+        Chosen::Redis(store) => store.is_alone(),
+    }
+}
+
+/// A request of `caller`, so that its key is that of his real ones.
+fn pretend(caller: &str, keyed: &Keyed) -> (Exchange, HeaderMap) {
+    let mut exchange = Exchange::new(Instant::now(), None, false);
+    let mut headers = HeaderMap::new();
+    if let Ok(address) = caller.trim_end_matches("/64").parse::<IpAddr>() {
+        exchange.client = Some(address);
+        return (exchange, headers);
+    }
+    let kinds = [Kind::ApiKey, Kind::Token, Kind::Header];
+    let named = caller.split_once(':').and_then(|(word, id)| {
+        let kind = kinds.into_iter().find(|kind| kind.word() == word)?;
+        Some((kind, id))
+    });
+    let (kind, id) = named.unwrap_or((Kind::Header, caller));
+    exchange.principal = Some(Arc::new(Principal {
+        kind,
+        id: id.into(),
+        tier: None,
+    }));
+    exchange.peer_trusted = true;
+    for part in &keyed.parts {
+        if let (Part::Header(name), Ok(value)) = (part, HeaderValue::from_str(id)) {
+            headers.insert(name, value);
+        }
+    }
+    (exchange, headers)
+}
