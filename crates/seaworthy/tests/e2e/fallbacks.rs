@@ -182,3 +182,30 @@ async fn an_open_breaker_degrades_the_feature_that_it_names() -> Result<()> {
     seaworthy.wait_event("feature.recovered").await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn a_feature_is_degraded_and_recovers_by_hand() -> Result<()> {
+    let front = Front::start().await?;
+    let seaworthy = &front.seaworthy;
+    let state = seaworthy.state_dir();
+    let verb = |words: &'static [&'static str]| {
+        let mut all = vec!["ctl", "features"];
+        all.extend(words);
+        all.extend(["--json", "--state-dir", state.to_str().unwrap_or_default()]);
+        Seaworthy::verb(all)
+    };
+    let said = verb(&["degrade", "notifications", "--reason", "smtp down"]).await?;
+    assert_eq!(said.code(), 0, "{}", said.stderr);
+    let one = feature(seaworthy, "notifications").await?;
+    assert_eq!(
+        (&one["degraded"], &one["reason"]),
+        (&true.into(), &"smtp down".into())
+    );
+    let listed: Value = serde_json::from_str(&verb(&["list"]).await?.stdout)?;
+    assert_eq!(listed[0]["name"], "notifications");
+    let said = verb(&["recover", "notifications"]).await?;
+    assert_eq!(said.code(), 0, "{}", said.stderr);
+    assert_eq!(feature(seaworthy, "notifications").await?, Value::Null);
+    seaworthy.wait_event("feature.recovered").await?;
+    Ok(())
+}
