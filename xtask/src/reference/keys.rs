@@ -143,6 +143,7 @@ impl<'a> Book<'a> {
             Some("string") => "text".to_owned(),
             Some("boolean") => "`true`, `false`".to_owned(),
             Some("integer") => range(target),
+            Some("number") => "number".to_owned(),
             Some("array") => format!("list of {}", self.kind(&target["items"])?),
             Some("object") if target.get("properties").is_some() => "section".to_owned(),
             Some("object") => format!("mapping to {}", self.kind(&target["additionalProperties"])?),

@@ -57,11 +57,12 @@ impl Default for Redis {
 }
 
 impl Redis {
-    /// The URL, if anything says where it is. A variable that holds none says nothing.
+    /// The URL, if anything says where it is. A variable that holds none, or one that nobody may connect to, says nothing.
     pub fn place(&self, variables: &Variables) -> Option<Dsn> {
         self.url
             .clone()
             .or_else(|| variables.get(&self.env)?.parse().ok())
+            .filter(|url| self.url.is_some() || url.forbidden(&[]).is_none())
     }
 
     /// The same with the password in it.
@@ -107,7 +108,7 @@ pub(super) fn validate(config: &Config, findings: &mut Findings) {
             .error("redis.url", format!("`{}` is no Redis", url.scheme()))
             .help("write `redis://host:6379/0`, or `rediss://` for TLS");
     }
-    if let Some(url) = redis.place(&config.variables) {
+    if let Some(url) = &redis.url {
         if let Some(why) = url.forbidden(&[]) {
             findings.error("redis.url", why);
         }
