@@ -254,6 +254,15 @@ pub static OVERLOADED: ErrorType = ErrorType {
     retry_after: Some(1),
 };
 
+/// The breaker in front of the app, or of a service that it calls, is open.
+pub static CIRCUIT_OPEN: ErrorType = ErrorType {
+    name: "CircuitOpen",
+    status: 503,
+    message: "The service behind this address keeps failing and is left alone for a while.",
+    hint: "The breaker named in the details opened after too many failures: `seaworthy ctl breakers` shows why and until when, and `seaworthy ctl breakers NAME reset` closes it.",
+    retry_after: Some(1),
+};
+
 /// A fault of Seaworthy itself.
 pub static INTERNAL: ErrorType = ErrorType {
     name: "Internal",
@@ -291,6 +300,7 @@ pub static ALL: &[&ErrorType] = &[
     &RATE_LIMIT_EXCEEDED,
     &RATE_LIMITER_UNAVAILABLE,
     &OVERLOADED,
+    &CIRCUIT_OPEN,
     &INTERNAL,
 ];
 

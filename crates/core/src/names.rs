@@ -231,6 +231,69 @@ pub mod metric {
         kind: Kind::Gauge,
         labels: &["state"],
     };
+    /// What each breaker does.
+    pub static BREAKER_STATE: Metric = Metric {
+        name: "circuit_breaker_state",
+        help: "What a circuit breaker does: 0 lets every call through, 1 lets probes through, 2 refuses.",
+        kind: Kind::Gauge,
+        labels: &["name"],
+    };
+    /// Calls that failed.
+    pub static BREAKER_FAILURES: Metric = Metric {
+        name: "circuit_breaker_failures_total",
+        help: "Calls behind a circuit breaker that failed.",
+        kind: Kind::Counter,
+        labels: &["name"],
+    };
+    /// Calls that a breaker refused.
+    pub static BREAKER_REJECTIONS: Metric = Metric {
+        name: "circuit_breaker_rejections_total",
+        help: "Calls that an open circuit breaker refused.",
+        kind: Kind::Counter,
+        labels: &["name"],
+    };
+    /// Requests that were sent again.
+    pub static RETRIES: Metric = Metric {
+        name: "retries_total",
+        help: "Times that a request was sent again.",
+        kind: Kind::Counter,
+        labels: &["upstream"],
+    };
+    /// What became of requests that were sent again.
+    pub static RETRY_OUTCOMES: Metric = Metric {
+        name: "seaworthy_retry_outcomes_total",
+        help: "Requests that were sent again, by what they came to: recovered or failed.",
+        kind: Kind::Counter,
+        labels: &["upstream", "outcome"],
+    };
+    /// Repetitions that the budget did not allow.
+    pub static RETRY_BUDGET_EXHAUSTED: Metric = Metric {
+        name: "seaworthy_retry_budget_exhausted_total",
+        help: "Requests that were not sent again because too many were already.",
+        kind: Kind::Counter,
+        labels: &["upstream"],
+    };
+    /// Outbound calls.
+    pub static EGRESS_REQUESTS: Metric = Metric {
+        name: "seaworthy_egress_requests_total",
+        help: "Outbound calls that were answered, by whomever.",
+        kind: Kind::Counter,
+        labels: &["egress", "status"],
+    };
+    /// How long outbound calls took.
+    pub static EGRESS_SECONDS: Metric = Metric {
+        name: "seaworthy_egress_request_duration_seconds",
+        help: "Time from an outbound call to the head of its answer.",
+        kind: Kind::Histogram(REQUEST_SECONDS),
+        labels: &["egress"],
+    };
+    /// Fallbacks that were used.
+    pub static FALLBACKS: Metric = Metric {
+        name: "seaworthy_fallbacks_total",
+        help: "Times that a fallback was used, by its cause.",
+        kind: Kind::Counter,
+        labels: &["fallback", "cause"],
+    };
     /// Who this is.
     pub static BUILD_INFO: Metric = Metric {
         name: "seaworthy_build_info",
@@ -323,6 +386,15 @@ pub mod metric {
         &CONCURRENCY_REFUSED,
         &CHILDREN_READY,
         &LIFECYCLE_STATE,
+        &BREAKER_STATE,
+        &BREAKER_FAILURES,
+        &BREAKER_REJECTIONS,
+        &RETRIES,
+        &RETRY_OUTCOMES,
+        &RETRY_BUDGET_EXHAUSTED,
+        &EGRESS_REQUESTS,
+        &EGRESS_SECONDS,
+        &FALLBACKS,
         &BUILD_INFO,
         &STARTUP_SECONDS,
         &SHUTDOWN_SECONDS,
@@ -409,6 +481,16 @@ pub mod event {
     pub const FEATURE_DEGRADED: &str = "feature.degraded";
     /// A feature is as it should be again.
     pub const FEATURE_RECOVERED: &str = "feature.recovered";
+    /// A listener for the app's own calls is open.
+    pub const EGRESS_OPENED: &str = "egress.opened";
+    /// A fallback was used. A few of them each second are told.
+    pub const FALLBACK_USED: &str = "fallback.used";
+    /// A breaker has opened: why, what shows it, and what comes next.
+    pub const BREAKER_OPENED: &str = "breaker.opened";
+    /// A breaker lets probes through.
+    pub const BREAKER_HALF_OPEN: &str = "breaker.half_open";
+    /// A breaker has closed.
+    pub const BREAKER_CLOSED: &str = "breaker.closed";
     /// A suspended instance goes on.
     pub const APP_RESUMED: &str = "app.resumed";
     /// The app died too often.
@@ -468,7 +550,9 @@ mod tests {
                     "service_",
                     "process_",
                     "worker_",
-                    "rate_limiter_"
+                    "circuit_breaker_",
+                    "retries_",
+                    "rate_limiter_",
                 ]
                 .iter()
                 .any(|p| name.starts_with(p)),

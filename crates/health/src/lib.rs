@@ -9,6 +9,7 @@
 
 mod ask;
 mod board;
+mod breakers;
 mod check;
 mod clock;
 mod entry;
@@ -29,6 +30,7 @@ mod vitals;
 
 pub use ask::{Ask, Case, Format};
 pub use board::{Answer, Board};
+pub use breakers::Breakers;
 pub use check::{Check, Running, blocking, from_fn};
 pub use features::{Fallback, FeatureDocument, Features};
 pub use health::{Health, NoSuchCheck, Only};

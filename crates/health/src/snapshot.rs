@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use seaworthy_core::health::{self, App, State, Status, Verdict};
 use serde_json::Value;
 
+use crate::Breakers;
 use crate::report::{Component, Report};
 
 /// Whether requests reach the app, and why not.
@@ -44,6 +45,8 @@ pub struct Snapshot {
     pub stalled: Option<String>,
     /// A closed gate of a check is worded only: readiness follows the word.
     pub gate_by_label: bool,
+    /// The breakers of the traffic.
+    pub breakers: Breakers,
 }
 
 impl Snapshot {
@@ -62,6 +65,7 @@ impl Snapshot {
             app: App::Starting,
             stalled: None,
             gate_by_label: false,
+            breakers: Breakers::default(),
         }
     }
 

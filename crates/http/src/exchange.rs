@@ -66,6 +66,11 @@ impl Exchange {
             interim: None,
         }
     }
+
+    /// Whether the client has seen an informational answer other than `100 Continue`.
+    pub fn has_informed(&self) -> bool {
+        self.interim.as_ref().is_some_and(Interim::has_informed)
+    }
 }
 
 /// Marks a response that Seaworthy made itself, with the entry of the catalogue it stands for.
@@ -84,6 +89,7 @@ pub struct Interim(Arc<Mutex<Waiting>>);
 struct Waiting {
     heads: VecDeque<(StatusCode, HeaderMap)>,
     waker: Option<Waker>,
+    informed: bool,
 }
 
 impl Interim {
@@ -96,11 +102,17 @@ impl Interim {
         if waiting.heads.len() >= Self::MOST {
             return false;
         }
+        waiting.informed |= status != StatusCode::CONTINUE;
         waiting.heads.push_back((status, headers));
         if let Some(waker) = waiting.waker.take() {
             waker.wake();
         }
         true
+    }
+
+    fn has_informed(&self) -> bool {
+        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.informed
     }
 
     /// Takes the next informational answer, or leaves the waker of `cx` to be told of one.

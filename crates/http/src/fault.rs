@@ -24,6 +24,7 @@ const WINDOW: Duration = Duration::from_secs(1);
 static REQUESTS: Mutex<Throttle> = Mutex::new(Throttle::new(MOST, WINDOW));
 static ANSWERS: Mutex<Throttle> = Mutex::new(Throttle::new(MOST, WINDOW));
 static FAILED: Mutex<Throttle> = Mutex::new(Throttle::new(MOST, WINDOW));
+static FELL_BACK: Mutex<Throttle> = Mutex::new(Throttle::new(MOST, WINDOW));
 
 /// How many were held back, when this one may be told. `None` in a line where that is nothing.
 fn pass(throttle: &Mutex<Throttle>) -> Option<Option<u64>> {
@@ -134,5 +135,20 @@ pub(crate) fn broke_off(error: &BodyError, request_id: Option<&RequestId>) {
         request_id = request_id.map(RequestId::as_str),
         suppressed,
         "the app broke off in the middle of an answer: {error}"
+    );
+}
+
+/// A fallback was used.
+pub(crate) fn fell_back(name: &str, cause: &'static str, request_id: Option<&RequestId>) {
+    let Some(suppressed) = pass(&FELL_BACK) else {
+        return;
+    };
+    tracing::warn!(
+        event = event::FALLBACK_USED,
+        request_id = request_id.map(RequestId::as_str),
+        fallback = name,
+        cause,
+        suppressed,
+        "the fallback {name} was used"
     );
 }

@@ -6,13 +6,18 @@
 //! thread, a worker's, as edge and upstream do.
 
 pub mod abuse;
+pub mod attempt;
 pub mod ban;
 pub mod body;
+pub mod breaker;
 pub mod concurrency;
+pub mod cover;
 pub mod drain;
 pub mod edge;
+pub mod egress;
 pub mod error;
 pub mod exchange;
+pub mod fallback;
 mod fault;
 pub mod gated;
 pub mod h1;
@@ -21,6 +26,7 @@ pub mod identify;
 pub mod limit;
 pub mod observe;
 pub mod rescue;
+pub mod retry;
 pub mod reveal;
 pub mod size;
 pub mod timeout;

@@ -5,6 +5,7 @@ pub mod armour;
 pub mod cli;
 pub mod components;
 pub mod config;
+pub mod egress;
 pub mod failure;
 pub mod instance;
 pub mod launch;

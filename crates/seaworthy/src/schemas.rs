@@ -12,8 +12,8 @@ use seaworthy_http::rescue;
 use serde_json::{Map, Value, json};
 
 use crate::armour::{
-    BanDocument, BansDocument, FlagDocument, FlagsDocument, LimitsDocument, PoolsDocument,
-    ResetDocument, SecurityDocument,
+    BanDocument, BansDocument, BreakerDocument, FlagDocument, FlagsDocument, LimitsDocument,
+    PoolsDocument, ResetDocument, SecurityDocument,
 };
 use crate::instance::{Phase, Status};
 
@@ -28,7 +28,7 @@ pub struct Document {
 }
 
 /// All of them.
-pub const ALL: [Document; 23] = [
+pub const ALL: [Document; 25] = [
     Document {
         name: "health",
         about: "health, in Seaworthy's own shape",
@@ -123,6 +123,16 @@ pub const ALL: [Document; 23] = [
         name: "security",
         about: "who is blocked and who is flagged, as the view security answers",
         schema: SecurityDocument::json_schema,
+    },
+    Document {
+        name: "breakers",
+        about: "all breakers, as /-/breakers answers",
+        schema: Vec::<BreakerDocument>::json_schema,
+    },
+    Document {
+        name: "breaker",
+        about: "one breaker, as /-/breakers/NAME/ACTION answers",
+        schema: BreakerDocument::json_schema,
     },
     Document {
         name: "status",

@@ -7,16 +7,20 @@ use http::{Request, Response};
 use seaworthy_core::catalogue;
 use seaworthy_core::exchange::Observer;
 use seaworthy_http::abuse::{AbuseLayer, Place};
+use seaworthy_http::attempt::AttemptLayer;
 use seaworthy_http::ban::BanLayer;
 use seaworthy_http::body::{RequestBody, ResponseBody};
+use seaworthy_http::breaker::BreakerLayer;
 use seaworthy_http::concurrency::{ConcurrencyLayer, PlaceBody};
 use seaworthy_http::drain::{Drain, DrainBody, DrainLayer};
 use seaworthy_http::error::Error;
+use seaworthy_http::fallback::FallbackLayer;
 use seaworthy_http::headers::HeadersLayer;
 use seaworthy_http::identify::IdentifyLayer;
 use seaworthy_http::limit::{Chosen, RateLimitLayer};
 use seaworthy_http::observe::{ObserveLayer, ObservedBody};
 use seaworthy_http::rescue::RescueLayer;
+use seaworthy_http::retry::{Kept, RetryLayer};
 use seaworthy_http::size::{LimitSizeLayer, Limited};
 use seaworthy_http::timeout::{TimedBody, TimeoutLayer};
 use seaworthy_http::timer::SweepTimer;
@@ -29,9 +33,12 @@ use crate::views::{MergeLayer, Table};
 
 /// The body of whatever comes back.
 pub type Body = ObservedBody<
-    ResponseBody<DrainBody<PlaceBody<TimedBody<UpstreamBody<Limited<RequestBody>>, SweepTimer>>>>,
+    ResponseBody<DrainBody<PlaceBody<TimedBody<FromApp, SweepTimer>>>>,
     Rc<dyn Observer>,
 >;
+
+/// The app's answer, or what is served in its place.
+type FromApp = ResponseBody<UpstreamBody<Kept<Limited<RequestBody>>>>;
 
 /// What a request goes through for which there is no room: it is named, told and counted like any other, and probes are
 /// answered, because a busy instance is not a broken one.
@@ -69,6 +76,7 @@ pub fn build(
 ) -> impl Service<Request<RequestBody>, Response = Response<Body>, Error = Infallible, Future: 'static>
 + Clone
 + 'static {
+    let rules = &components.rules;
     ServiceBuilder::new()
         // Everything below speaks of the client, the request and its route by these names.
         .layer(IdentifyLayer::new(components.identify.clone()))
@@ -112,6 +120,18 @@ pub fn build(
             timer.clone(),
         ))
         // The clocks cover waiting for a starting app as well as the app's own time.
-        .layer(TimeoutLayer::new(&components.timeouts, timer))
+        .layer(TimeoutLayer::new(&components.timeouts, timer.clone()))
+        // Whatever the app cannot do, after all tries.
+        .layer(FallbackLayer::new(rules.fallbacks.clone()))
+        // Above the breaker, so that each try counts for itself and an open one ends the tries.
+        .layer(RetryLayer::new(
+            rules.retries.clone(),
+            rules.circuits.clone(),
+            rules.clock,
+            timer.clone(),
+        ))
+        // Above the time of a try, so that an app that does not answer has failed.
+        .layer(BreakerLayer::new(rules.circuits.clone(), rules.clock))
+        .layer(AttemptLayer::new(rules.attempts.clone(), timer))
         .service(upstream)
 }

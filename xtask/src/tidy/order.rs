@@ -7,9 +7,10 @@ use crate::tree::Tree;
 const PRODUCT: &str = "crates/seaworthy";
 
 /// The modules of the product from left to right; those on one line stand beside each other.
-const ORDER: [&[&str]; 10] = [
+const ORDER: [&[&str]; 11] = [
     &["config", "failure", "instance", "mock"],
     &["armour"],
+    &["egress"],
     &["launch", "schemas", "views"],
     &["components"],
     &["stack"],

@@ -10,11 +10,13 @@ mod bound;
 mod decimal;
 mod duration;
 mod rate;
+mod share;
 mod size;
 
 pub use bound::Bound;
 pub use duration::Duration;
 pub use rate::Rate;
+pub use share::Share;
 pub use size::Size;
 
 /// The text is not a quantity of the wanted kind. The message says what is wrong and how to write it.

@@ -73,7 +73,7 @@ impl<'a> Document<'a> {
             components: scene
                 .components(shows)
                 .map(|all| all.map(|one| (one.name.as_str(), component(one))).collect()),
-            circuit_breakers: shows.then(Metadata::new),
+            circuit_breakers: shows.then(|| scene.snapshot.breakers.read()),
         })
     }
 }

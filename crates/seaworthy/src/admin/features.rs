@@ -40,10 +40,16 @@ pub(super) const OPERATIONS: [Operation; 3] = [
     },
 ];
 
+/// What is served by a feature that cannot be had and has nothing in its place.
+const UNAVAILABLE: &str = "unavailable";
+
 /// What is set by hand.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Wish {
+    /// `true` puts it on a fallback, which is what happens without this key as well; with it nobody has to say what is served
+    /// instead. `false` takes it off.
+    degraded: Option<bool>,
     /// What is served instead; without it, what the check of the feature calls its default.
     active: Option<String>,
     /// Why, in one line.
@@ -62,8 +68,15 @@ async fn fall_back(
     Path(name): Path<String>,
     Json(wish): Json<Wish>,
 ) -> Response {
+    if wish.degraded == Some(false) {
+        return recover(State(admin), Path(name)).await;
+    }
     let time = wish.time.map(Duration::get);
-    let set = Features::global().fall_back(&name, wish.active.as_deref(), &wish.reason, time);
+    let fall_back = |active| Features::global().fall_back(&name, active, &wish.reason, time);
+    let mut set = fall_back(wish.active.as_deref());
+    if set.is_err() && wish.active.is_none() && wish.degraded == Some(true) {
+        set = fall_back(Some(UNAVAILABLE));
+    }
     let fallback = match set {
         Ok(fallback) => fallback,
         Err(why) => {

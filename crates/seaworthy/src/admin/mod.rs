@@ -5,6 +5,7 @@
 
 mod api;
 mod armour;
+mod breakers;
 mod checks;
 mod features;
 mod guard;

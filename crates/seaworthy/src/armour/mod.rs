@@ -2,9 +2,12 @@
 
 mod abuse;
 mod bans;
+mod breakers;
+mod fallbacks;
 mod keep;
 mod limits;
 mod pools;
+mod retries;
 mod security;
 mod time;
 
@@ -15,17 +18,21 @@ use seaworthy_core::ban::{self, Table};
 use seaworthy_core::clock::Clock;
 use seaworthy_core::names::metric;
 use seaworthy_core::route::RouteTable;
+use seaworthy_http::fallback::Fallbacks;
 use seaworthy_http::reveal::Reveal;
 use seaworthy_http::{abuse as watching, ban as shutting};
+use seaworthy_lifecycle::journal::Journal;
 use seaworthy_telemetry::metrics::Registry;
 
 use crate::config::{Bans, Config, Route};
 
 pub use abuse::{FlagDocument, FlagsDocument};
 pub use bans::{BanDocument, BansDocument};
+pub use breakers::{BreakerDocument, Breakers};
 pub use keep::keep;
 pub use limits::{CandidateDocument, LimitDocument, Limiting, LimitsDocument, ResetDocument};
 pub use pools::{PoolDocument, Pools, PoolsDocument, watch_memory};
+pub use retries::{Repeats, attempt, deadline};
 pub use security::SecurityDocument;
 pub use time::clock;
 
@@ -50,11 +57,15 @@ pub struct Armour {
     /// The length of a block by hand, and when strangers are blocked.
     pub rules: Option<ban::Rules>,
     watched: Option<seaworthy_core::abuse::Rules>,
+    /// Who is left alone for a while.
+    pub breakers: Breakers,
+    /// What is served instead, as the configuration has it.
+    pub fallbacks: Fallbacks,
 }
 
 impl Armour {
     /// Remembers nothing yet.
-    pub fn new(config: &Config, clock: Clock, registry: &Arc<Registry>) -> Self {
+    pub fn new(config: &Config, clock: Clock, registry: &Arc<Registry>, journal: &Journal) -> Self {
         let most = config
             .bans
             .as_ref()
@@ -73,6 +84,8 @@ impl Armour {
             reveal: config.security.shown(),
             rules: config.bans.as_ref().map(Bans::rules),
             watched: config.abuse.as_ref().map(crate::config::Abuse::rules),
+            breakers: Breakers::new(clock, registry.clone(), journal.clone()),
+            fallbacks: fallbacks::build(config, registry, journal),
         };
         armour.count(registry);
         armour

@@ -109,6 +109,10 @@ impl Components {
         let routes: Vec<Option<&Route>> = std::iter::once(None)
             .chain(config.routes.iter().map(Some))
             .collect();
+        let timeouts: Vec<timeout::Limits> = routes
+            .iter()
+            .map(|route| time_limits(config, *route))
+            .collect();
         Self {
             threads,
             pool: pool(config, &state, threads),
@@ -134,11 +138,8 @@ impl Components {
                         .map(|size| size.0)
                 })
                 .collect(),
-            timeouts: routes
-                .iter()
-                .map(|route| time_limits(config, *route))
-                .collect(),
-            rules: Rules::build(config, &routes, &state.armour, &state.registry),
+            rules: Rules::build(config, &routes, &timeouts, &state.armour, &state.registry),
+            timeouts,
             armour: state.armour,
             public_views: views::mounted(config, Listener::Public),
             admin_views: views::mounted(config, Listener::Admin),

@@ -20,6 +20,9 @@ pub struct Limits {
     pub body_idle: Bound<Duration>,
     /// How long the app may take to the first byte of its answer, or `none`. Default `60s`.
     pub response_timeout: Bound<Duration>,
+    /// How long one try may take to the first byte of its answer, or `none`: a request that is sent again has several.
+    /// Default `none`; routes with a breaker have a little less than `response_timeout`.
+    pub attempt_timeout: Bound<Duration>,
     /// How long an idle connection is kept open. Default `75s`.
     pub idle: Duration,
     /// How long a request may take in all, or `none`. Default `none`.
@@ -88,6 +91,7 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             body_idle: Bound::At(Duration::from_secs(60)),
             response_timeout: Bound::At(Duration::from_secs(60)),
+            attempt_timeout: Bound::None,
             idle: Duration::from_secs(75),
             total: Bound::None,
             stream_idle: Bound::At(Duration::from_secs(3_600)),
@@ -125,6 +129,7 @@ pub(super) fn validate(limits: &Limits, findings: &mut Findings) {
         ("idle", limits.idle),
         ("body_idle", bounded(limits.body_idle)),
         ("response_timeout", bounded(limits.response_timeout)),
+        ("attempt_timeout", bounded(limits.attempt_timeout)),
         ("total", bounded(limits.total)),
         ("stream_idle", bounded(limits.stream_idle)),
         ("websocket_idle", bounded(limits.websocket_idle)),
@@ -173,5 +178,19 @@ pub(super) fn validate(limits: &Limits, findings: &mut Findings) {
             .error("limits.total", format!("a request may take {total} in all, but {response} to the first byte of its answer"))
             .related("limits.response_timeout")
             .help(format!("raise `limits.total` to at least {response}, or lower `limits.response_timeout`"));
+    }
+    let whole = [limits.total.get(), limits.response_timeout.get()];
+    if let (Some(attempt), Some(whole)) = (
+        limits.attempt_timeout.get(),
+        whole.into_iter().flatten().min(),
+    ) && whole < attempt
+    {
+        findings
+            .error(
+                "limits.attempt_timeout",
+                format!("one try may take {attempt}, but the whole request only {whole}"),
+            )
+            .related("limits.response_timeout")
+            .help(format!("write at most `{whole}`"));
     }
 }

@@ -6,9 +6,12 @@
 
 pub mod app;
 pub mod bans;
+pub mod breakers;
 pub mod check;
 pub mod concurrency;
+pub mod egress;
 pub mod endpoints;
+pub mod fallbacks;
 mod found;
 pub mod headers;
 pub mod health;
@@ -20,12 +23,14 @@ mod presets;
 pub mod rates;
 pub mod redis;
 pub mod restart;
+pub mod retry;
 pub mod routes;
 pub mod service;
 pub mod shutdown;
 mod sources;
 mod text;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -36,8 +41,11 @@ use serde::{Deserialize, Serialize};
 
 pub use app::App;
 pub use bans::{Abuse, Bans, Security};
+pub use breakers::Breaker;
 pub use concurrency::Concurrency;
+pub use egress::Egress;
 pub use endpoints::Endpoint;
+pub use fallbacks::Fallback;
 pub use headers::Headers;
 pub use health::Health;
 pub use limits::Limits;
@@ -46,6 +54,7 @@ pub use observe::{Errors, Metrics, Traces};
 pub use presets::Preset;
 pub use redis::Redis;
 pub use restart::Restart;
+pub use retry::Retry;
 pub use routes::Route;
 pub use service::Service;
 pub use shutdown::Shutdown;
@@ -84,6 +93,16 @@ pub struct Config {
     pub bans: Option<Bans>,
     /// Callers that cause what honest ones seldom cause are flagged. Default: nobody is.
     pub abuse: Option<Abuse>,
+    /// Breakers by name: an app that keeps failing is left alone for a while. `default` is for whatever no other is for.
+    /// Default: none.
+    pub breakers: BTreeMap<String, Breaker>,
+    /// Requests that failed in a way that passes are sent again. Default: none is.
+    pub retry: Option<Retry>,
+    /// What is served when the app cannot serve a route as it should, by name. Default: nothing.
+    pub fallbacks: BTreeMap<String, Fallback>,
+    /// The app's own calls to other services, through breakers and retries. Layers merge by `name`. Default: none.
+    #[schemars(extend("x-merge" = "name"))]
+    pub egress: Vec<Egress>,
     /// How many requests are inside the app at a time. Default: as many as come.
     pub concurrency: Option<Concurrency>,
     /// Fields that every answer bears.
@@ -127,6 +146,10 @@ impl Default for Config {
             redis: Redis::default(),
             bans: None,
             abuse: None,
+            breakers: BTreeMap::new(),
+            retry: None,
+            fallbacks: BTreeMap::new(),
+            egress: Vec::new(),
             concurrency: None,
             headers: Headers::default(),
             security: Security::default(),
@@ -166,9 +189,15 @@ impl Validate for Config {
         rates::validate(self, findings);
         redis::validate(self, findings);
         bans::validate(self.bans.as_ref(), self.abuse.as_ref(), findings);
+        breakers::validate(self, findings);
+        if let Some(retry) = &self.retry {
+            retry::validate("retry", retry, findings);
+        }
+        fallbacks::validate(self, findings);
+        egress::validate(self, findings);
         concurrency::validate(self.concurrency.as_ref(), findings);
         headers::validate("headers.set", &self.headers.set, findings);
-        routes::validate(&self.routes, &self.limits, findings);
+        routes::validate(self, findings);
         if let (service::Kind::Worker, Some(_)) = (self.service.kind, &self.app.connect) {
             findings
                 .error("app.connect", "a worker listens nowhere")

@@ -11,8 +11,8 @@ use seaworthy_core::route::RouteTable;
 use serde::{Deserialize, Serialize};
 
 use super::concurrency::{self, Places};
-use super::headers;
 use super::limits::Limits;
+use super::{Config, Retry, headers, retry};
 
 /// Limits of one route, over the general ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -53,12 +53,22 @@ pub struct Route {
     /// Whether requests count towards a ban. Default `true`.
     #[serde(default)]
     pub bans: Option<bool>,
+    /// How long one try may take to the first byte of its answer, or `none`. Default: `limits.attempt_timeout`.
+    #[serde(default)]
+    pub attempt_timeout: Option<Bound<Duration>>,
+    /// Which of the `breakers` it has, by name. Default: the one whose `routes` fit, else `default`.
+    #[serde(default)]
+    pub breaker: Option<String>,
+    /// How its requests are sent again. Default: the section `retry`.
+    #[serde(default)]
+    pub retry: Option<Retry>,
     /// Fields of its answers, over `headers`; an empty value takes a field away.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
 }
 
-pub(super) fn validate(routes: &[Route], limits: &Limits, findings: &mut Findings) {
+pub(super) fn validate(config: &Config, findings: &mut Findings) {
+    let (routes, limits) = (&config.routes, &config.limits);
     for (index, route) in routes.iter().enumerate() {
         let path = |key: &str| format!("routes[{index}].{key}");
         if let Err(error) = RouteTable::try_new([&route.pattern]) {
@@ -79,10 +89,27 @@ pub(super) fn validate(routes: &[Route], limits: &Limits, findings: &mut Finding
             concurrency::validate_places(&path("concurrency"), places, findings);
         }
         headers::validate(&path("headers"), &route.headers, findings);
+        if let Some(own) = &route.retry {
+            retry::validate(&path("retry"), own, findings);
+        }
+        if let Some(name) = &route.breaker
+            && !config.breakers.contains_key(name)
+        {
+            findings
+                .error(
+                    path("breaker"),
+                    format!("there is no breaker called `{name}`"),
+                )
+                .related("breakers")
+                .help(format!(
+                    "add it, such as `breakers: {{{name}: {{failures: 5}}}}`"
+                ));
+        }
         for (key, bound) in [
             ("timeout", route.timeout),
             ("response_timeout", route.response_timeout),
             ("stream_idle", route.stream_idle),
+            ("attempt_timeout", route.attempt_timeout),
         ] {
             if bound.and_then(Bound::get).is_some_and(Duration::is_zero) {
                 findings
@@ -90,6 +117,7 @@ pub(super) fn validate(routes: &[Route], limits: &Limits, findings: &mut Finding
                     .help("write `none` for no limit");
             }
         }
+        attempt(&path("attempt_timeout"), route, limits, findings);
         // A total of the route cuts an inherited time to the first byte short, and that is meant: only two that are
         // written side by side contradict each other.
         let total = route.timeout.unwrap_or(limits.total).get();
@@ -109,5 +137,30 @@ pub(super) fn validate(routes: &[Route], limits: &Limits, findings: &mut Finding
             .all(|finding| !finding.path().to_string().starts_with("routes"))
     {
         findings.error("routes", error.to_string());
+    }
+}
+
+/// A try that may take longer than the whole request is never cut short, and nobody means that.
+fn attempt(path: &str, route: &Route, limits: &Limits, findings: &mut Findings) {
+    let Some(Bound::At(attempt)) = route.attempt_timeout else {
+        return;
+    };
+    let whole = [
+        route.timeout.unwrap_or(limits.total).get(),
+        route
+            .response_timeout
+            .unwrap_or(limits.response_timeout)
+            .get(),
+    ];
+    if let Some(whole) = whole.into_iter().flatten().min()
+        && whole < attempt
+    {
+        findings
+            .error(
+                path,
+                format!("one try may take {attempt}, but the whole request only {whole}"),
+            )
+            .related("limits.response_timeout")
+            .help(format!("write at most `{whole}`"));
     }
 }

@@ -35,3 +35,9 @@ macro_rules! text_setting {
 }
 
 pub(super) use text_setting;
+
+/// Whether it is one word that may be shown everywhere: in labels, headers and paths.
+pub(super) fn is_name(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    !text.is_empty() && text.len() <= 128 && text.bytes().all(fits)
+}

@@ -37,6 +37,7 @@ use crate::components::{Components, State};
 use crate::config::listen::{Admin as AdminAddress, Bind};
 use crate::config::service::Kind;
 use crate::config::{Config, Options};
+use crate::egress;
 use crate::failure::Failure;
 use crate::instance::{Instance, Status, new_token, status};
 use crate::listeners;
@@ -126,6 +127,7 @@ struct Parts {
     components: Arc<Components>,
     face: Face,
     armour: Armour,
+    journal: Journal,
     changes: Vec<String>,
     server: Option<(&'static str, Address)>,
     plane: Option<Plane>,
@@ -154,7 +156,15 @@ impl Parts {
             _ => Roster::supervised(),
         };
         let face = Face::new(&config, roster.clone(), &registry, began);
-        let armour = Armour::new(&config, clock, &registry);
+        let journal = Journal::new();
+        let armour = Armour::new(&config, clock, &registry, &journal);
+        let breakers = armour.breakers.clone();
+        face.board().update(|snapshot| {
+            snapshot.breakers = seaworthy_health::Breakers::new({
+                let breakers = breakers.clone();
+                move || breakers.metadata()
+            })
+        });
         let state = State {
             roster,
             board: face.board().clone(),
@@ -180,6 +190,7 @@ impl Parts {
             components,
             face,
             armour,
+            journal,
             changes,
             server,
             plane: None,
@@ -225,6 +236,7 @@ impl Parts {
         let plane = self.plane.take().expect("started before");
         let persist = self.config.bans.as_ref().is_none_or(|bans| bans.persist);
         tokio::spawn(armour::keep(self.armour.clone(), folder.clone(), persist));
+        egress::start(&self.config, &self.armour, &self.registry).await?;
         if let Some(memory) = self
             .config
             .concurrency
@@ -237,7 +249,7 @@ impl Parts {
         let reaper = Reaper::start(true).context("cannot watch child processes")?;
         checks::leave_children_to_them(&reaper);
         let health = checks::start(&self.config, &self.face, self.registry.clone());
-        let journal = Journal::new();
+        let journal = self.journal.clone();
         let status = self.status(&budget, &journal);
         let instance = self
             .admin(&plane, requests, &health, status, &folder, admin_is_set)

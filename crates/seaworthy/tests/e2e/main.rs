@@ -4,11 +4,14 @@
 //! `scripts/test --fast` leaves out.
 
 mod bans;
+mod breakers;
 mod checks;
 mod concurrency;
 mod configuration;
+mod egress;
 mod endpoints;
 mod errors;
+mod fallbacks;
 mod framing;
 mod front;
 mod headers;
@@ -22,6 +25,7 @@ mod openapi;
 mod operations;
 mod presets;
 mod protocols;
+mod retries;
 mod schemas;
 mod stall;
 mod starts;

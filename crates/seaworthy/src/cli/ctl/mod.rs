@@ -2,7 +2,9 @@
 
 mod abuse;
 mod bans;
+mod breakers;
 mod checks;
+mod features;
 mod limits;
 
 use std::fmt::Write as _;
@@ -38,6 +40,11 @@ pub enum What {
     /// Let a blocked address or network in again
     #[command(visible_alias = "unblock")]
     Unban(bans::Unban),
+    /// What breakers do; with NAME and ACTION, tell one what to do
+    Breakers(breakers::Breakers),
+    /// Which features run on their fallback, and saying so by hand
+    #[command(subcommand)]
+    Features(features::Features),
     /// How busy the app is: requests inside, and those that wait
     Concurrency(#[command(flatten)] super::locate::Which),
     /// Who is flagged for what they cause
@@ -53,6 +60,8 @@ pub(super) async fn execute(global: &Global, args: &CtlArgs) -> anyhow::Result<(
         What::Bans(which) => bans::list(global, which).await,
         What::Ban(ban) => bans::ban(global, ban).await,
         What::Unban(unban) => bans::unban(global, unban).await,
+        What::Breakers(breakers) => breakers::execute(global, breakers).await,
+        What::Features(features) => features::execute(global, features).await,
         What::Concurrency(which) => concurrency(global, which).await,
         What::Abuse(abuse) => abuse::execute(global, abuse).await,
     }

@@ -1,0 +1,194 @@
+//! The app's own calls to other services, on the real binary.
+
+use seaworthy_testkit::Result;
+use seaworthy_testkit::client;
+use seaworthy_testkit::origin::{Origin, Script};
+use seaworthy_testkit::process::{Builder, Seaworthy};
+use seaworthy_testkit::server::{App, Server};
+use seaworthy_testkit::wait::PATIENCE;
+use serde_json::json;
+
+use crate::breakers::{admin, first, get, one_worker, status, well};
+
+/// The binary in front of a mock, with a way out to an origin that plays `script`, and where that way begins.
+async fn way(
+    builder: Builder,
+    script: Script,
+    keys: &str,
+) -> Result<(Seaworthy, Origin, String, Server)> {
+    let mock = App::Mock.start().await?;
+    let origin = Origin::tcp(script).await?;
+    let entry = format!(
+        "[{{name: llm, listen: \"127.0.0.1:0\", target: \"http://{}\"{keys}}}]",
+        origin.address()
+    );
+    let seaworthy = builder
+        .set("egress", entry)
+        .connect(mock.address.clone())
+        .ready()
+        .await?;
+    let opened = seaworthy.wait_event("egress.opened").await?;
+    let address = opened["address"].as_str().unwrap_or_default().to_owned();
+    Ok((seaworthy, origin, address, mock))
+}
+
+async fn call(address: &str, method: &str, path: &str, body: &[u8]) -> Result<client::Response> {
+    let address: std::net::SocketAddr = address.parse()?;
+    client::send(
+        address,
+        method,
+        path,
+        &[
+            ("Host", "llm"),
+            ("X-Own", "1"),
+            ("Connection", "X-Hop"),
+            ("X-Hop", "2"),
+        ],
+        body,
+    )
+    .await
+}
+
+#[tokio::test]
+async fn the_sixth_call_to_a_service_that_fails_is_answered_without_it() -> Result<()> {
+    let script = Script::always(status(500));
+    let (seaworthy, origin, address, _mock) =
+        way(one_worker(), script, ", breaker: default").await?;
+    for _ in 0..5 {
+        let answer = call(&address, "POST", "/v1/chat", b"hello").await?;
+        assert_eq!(
+            (answer.status, answer.body.as_slice()),
+            (500, &b"trouble"[..])
+        );
+    }
+    let refused = call(&address, "POST", "/v1/chat", b"hello").await?;
+    assert_eq!(
+        (refused.status, refused.error_type().as_deref()),
+        (503, Some("CircuitOpen"))
+    );
+    assert_eq!(refused.header("retry-after"), Some("60"));
+    assert_eq!(origin.requests().len(), 5);
+    assert_eq!(
+        get(&seaworthy, "/echo").await?.status,
+        200,
+        "the app's own traffic has no breaker"
+    );
+    let page = admin(&seaworthy, "/metrics").await?;
+    let page = String::from_utf8_lossy(&page.body).into_owned();
+    for line in [
+        "circuit_breaker_failures_total{name=\"egress.llm\"} 5",
+        "seaworthy_egress_requests_total{egress=\"llm\",status=\"500\"} 5",
+        "seaworthy_egress_requests_total{egress=\"llm\",status=\"503\"} 1",
+    ] {
+        assert!(page.contains(line), "{page}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_tenth_failure_opens_houses_breaker_for_notifications() -> Result<()> {
+    let origin = Origin::tcp(Script::always(status(500))).await?;
+    let entry = format!(
+        "[{{name: notifications, listen: \"127.0.0.1:0\", target: \"http://{}\"}}]",
+        origin.address()
+    );
+    let mock = App::Mock.start().await?;
+    let builder = Seaworthy::build()
+        .flag("--preset")
+        .flag("house")
+        .set("egress", entry);
+    let seaworthy = builder.connect(mock.address.clone()).start().await?;
+    let opened = seaworthy.wait_event("egress.opened").await?;
+    let address = opened["address"].as_str().unwrap_or_default().to_owned();
+    let state = || async {
+        let shown = get(&seaworthy, "/health/check").await?.json()?;
+        Ok::<_, anyhow::Error>(shown["circuit_breakers"]["NOTIFICATION_CIRCUIT_BREAKER"].clone())
+    };
+    for _ in 0..9 {
+        assert_eq!(call(&address, "POST", "/send", b"x").await?.status, 500);
+    }
+    let all = admin(&seaworthy, "/-/breakers").await?.json()?;
+    let all = all.as_array().cloned().unwrap_or_default();
+    let one = all
+        .iter()
+        .find(|one| one["name"] == "NOTIFICATION_CIRCUIT_BREAKER");
+    let one = one.cloned().unwrap_or_default();
+    assert_eq!(
+        (&one["state"], &one["failure_count"]),
+        (&"closed".into(), &9.into())
+    );
+    assert_eq!(call(&address, "POST", "/send", b"x").await?.status, 500);
+    assert_eq!(call(&address, "POST", "/send", b"x").await?.status, 503);
+    let shown =
+        seaworthy_testkit::wait::until("an open breaker in /health/check", PATIENCE, || async {
+            state().await.ok().filter(|one| one["state"] == "open")
+        })
+        .await?;
+    assert_eq!(shown["recovery_s"], 120.0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_call_is_passed_on_whole_and_sent_again_where_that_does_no_harm() -> Result<()> {
+    let script = first(&[503, 503], well());
+    let keys = ", retry: {max: 2, delays: [10ms]}";
+    let (_seaworthy, origin, address, _mock) = way(one_worker(), script, keys).await?;
+    let body = vec![b'z'; 20_000];
+    let answer = call(&address, "PUT", "/v1/things?a=b", &body).await?;
+    assert_eq!((answer.status, answer.body.as_slice()), (200, &b"well"[..]));
+    assert_eq!(origin.requests().len(), 3);
+    let sent = String::from_utf8_lossy(&origin.bytes()).to_lowercase();
+    assert!(
+        sent.starts_with("put /v1/things?a=b http/1.1\r\n"),
+        "{}",
+        &sent[..200]
+    );
+    assert!(sent.contains("x-own: 1") && !sent.contains("x-hop"));
+    assert!(sent.contains(&format!("host: {}\r\n", origin.address())));
+    assert_eq!(sent.bytes().filter(|byte| *byte == b'z').count(), 60_000);
+    assert_eq!(origin.connections(), 1, "connections are kept");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_service_that_is_not_there_or_hangs_is_an_error_in_our_words() -> Result<()> {
+    let keys = ", timeout: 300ms";
+    let (_seaworthy, _origin, address, _mock) = way(one_worker(), Script::silent(), keys).await?;
+    let late = call(&address, "GET", "/", b"").await?;
+    assert_eq!(
+        (late.status, late.error_type().as_deref()),
+        (504, Some("UpstreamTimeout"))
+    );
+    let (_seaworthy, origin, address, _mock) = way(one_worker(), Script::silent(), "").await?;
+    drop(origin);
+    let gone = call(&address, "GET", "/", b"").await?;
+    assert_eq!(gone.status, 502);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_nobody_means_to_call_is_refused() -> Result<()> {
+    for (target, listen, says) in [
+        ("http://169.254.169.254", "127.0.0.1:9911", "link-local"),
+        ("file:///etc/passwd", "127.0.0.1:9911", "egress[0].target"),
+        ("http://127.0.0.1:9900", "127.0.0.1:9911", "admin listener"),
+        ("http://localhost:9911", "127.0.0.1:9911", "circles"),
+        ("http://user:secret@api", "127.0.0.1:9911", "password"),
+        (
+            "https://api.example.com",
+            "0.0.0.0:9911",
+            "address of this machine",
+        ),
+    ] {
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("seaworthy.yaml");
+        let yaml = json!({"egress": [{"name": "x", "target": target, "listen": listen}]});
+        std::fs::write(&file, yaml.to_string())?;
+        let path = file.to_str().unwrap_or_default().to_owned();
+        let ended = Seaworthy::verb(["config", "validate", "-c", &path]).await?;
+        let said = format!("{}{}", ended.stdout, ended.stderr);
+        assert_eq!(ended.code(), 2, "{target}: {said}");
+        assert!(said.contains(says), "{target}: {said}");
+    }
+    Ok(())
+}
