@@ -5,6 +5,7 @@
 //! no `Send`. [`drain`] and [`rescue`] can be used alone in an axum service; the other layers share their settings within one
 //! thread, a worker's, as edge and upstream do.
 
+pub mod auth;
 pub mod body;
 pub mod drain;
 pub mod edge;
@@ -14,6 +15,7 @@ mod fault;
 pub mod h1;
 pub mod identify;
 pub mod observe;
+pub mod outbound;
 pub mod rescue;
 pub mod size;
 pub mod timeout;
