@@ -21,4 +21,5 @@ pub mod size;
 pub mod timeout;
 pub mod timer;
 pub mod upstream;
+pub mod validate;
 pub mod views;

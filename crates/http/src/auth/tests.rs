@@ -284,10 +284,7 @@ async fn a_decision_service_is_asked_and_believed() {
     let (yes, origin) = policy(r#"{"result": {"allow": true}}"#, false, 0).await;
     assert_eq!(
         asked(yes, 3).await,
-        (
-            vec!["two".to_owned(); 3],
-            vec!["api_key", "allow"].repeat(3)
-        )
+        (vec!["two".to_owned(); 3], ["api_key", "allow"].repeat(3))
     );
     let text = origin.text();
     assert_eq!(origin.requests().len(), 3);

@@ -241,13 +241,11 @@ fn from_jwk(document: &Value, allowed: &[Algorithm]) -> Option<Key> {
         let word: Algorithm = word.as_str()?.parse().ok()?;
         own.retain(|algorithm| *algorithm == word);
     }
-    let name = name_of(document).map(Box::from);
-    if name
-        .as_ref()
-        .is_some_and(|name: &Box<str>| name.len() > LONGEST_NAME)
-    {
+    let name = name_of(document);
+    if name.is_some_and(|name| name.len() > LONGEST_NAME) {
         return None;
     }
+    let name = name.map(Box::from);
     Key::new(name, own, allowed, key).ok()
 }
 

@@ -82,6 +82,7 @@ fn a_token_that_is_as_it_should_be_speaks_for_somebody() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // a table
 fn forty_attacks_are_refused() {
     use Refusal::{
         Algorithm as Way, Audience, Critical, Early, Endless, Expired, Issuer as From, Malformed,
