@@ -236,6 +236,24 @@ pub static UNSUPPORTED_MEDIA: ErrorType = ErrorType {
     retry_after: None,
 };
 
+/// The address of the client is shut out for a while.
+pub static IP_BLOCKED: ErrorType = ErrorType {
+    name: "IpBlocked",
+    status: 429,
+    message: "Too many requests have come from this address; it is blocked for a while.",
+    hint: "The section `bans` says how many requests are fine: `seaworthy ctl bans` lists who is blocked, `seaworthy ctl unban` lets somebody in again.",
+    retry_after: None,
+};
+
+/// The caller has drawn too much attention, and the rules say that this is refused.
+pub static ABUSE_DETECTED: ErrorType = ErrorType {
+    name: "AbuseDetected",
+    status: 429,
+    message: "Unusual activity was noticed; requests are refused for a while.",
+    hint: "The section `abuse` flags callers by what they cause and blocks them with `block: true`: `seaworthy ctl abuse` lists the flags and why, `seaworthy ctl abuse clear` takes one back.",
+    retry_after: None,
+};
+
 /// A bound of the whole service is reached.
 pub static OVERLOADED: ErrorType = ErrorType {
     name: "Overloaded",
@@ -280,6 +298,8 @@ pub static ALL: &[&ErrorType] = &[
     &AUTH_UNAVAILABLE,
     &VALIDATION_FAILED,
     &UNSUPPORTED_MEDIA,
+    &IP_BLOCKED,
+    &ABUSE_DETECTED,
     &OVERLOADED,
     &INTERNAL,
 ];

@@ -5,11 +5,14 @@
 //! crate that the others share: what two of them must agree on (an error's name, a metric's name, the record of an exchange)
 //! lives here, and nothing else does.
 
+pub mod abuse;
 pub mod address;
 pub mod backoff;
+pub mod ban;
 pub mod budget;
 pub mod catalogue;
 pub mod clock;
+pub mod concurrency;
 pub mod dsn;
 pub mod event;
 pub mod exchange;
@@ -23,3 +26,4 @@ pub mod request_id;
 pub mod route;
 pub mod throttle;
 pub mod trace_context;
+pub mod window;

@@ -126,6 +126,69 @@ pub mod metric {
         kind: Kind::Gauge,
         labels: &["worker"],
     };
+    /// Who is shut out.
+    pub static BANS_ACTIVE: Metric = Metric {
+        name: "seaworthy_bans_active",
+        help: "Addresses and networks that are blocked.",
+        kind: Kind::Gauge,
+        labels: &[],
+    };
+    /// Requests of those who are shut out.
+    pub static BANS_REFUSED: Metric = Metric {
+        name: "seaworthy_bans_refused_total",
+        help: "Requests refused because their sender is blocked.",
+        kind: Kind::Counter,
+        labels: &[],
+    };
+    /// Requests that no room was left to count.
+    pub static BANS_UNCOUNTED: Metric = Metric {
+        name: "seaworthy_bans_uncounted_total",
+        help: "Requests let through uncounted because the table of addresses was full.",
+        kind: Kind::Counter,
+        labels: &[],
+    };
+    /// What drew attention.
+    pub static ABUSE_EVENTS: Metric = Metric {
+        name: "seaworthy_abuse_events_total",
+        help: "Events that count towards a flag.",
+        kind: Kind::Counter,
+        labels: &["event"],
+    };
+    /// Who drew too much of it.
+    pub static ABUSE_FLAGS: Metric = Metric {
+        name: "seaworthy_abuse_flags",
+        help: "Callers that are flagged.",
+        kind: Kind::Gauge,
+        labels: &[],
+    };
+    /// How many requests may be inside.
+    pub static CONCURRENCY_LIMIT: Metric = Metric {
+        name: "seaworthy_concurrency_limit",
+        help: "Requests that may be inside the app at a time.",
+        kind: Kind::Gauge,
+        labels: &["pool"],
+    };
+    /// How many are.
+    pub static CONCURRENCY_INSIDE: Metric = Metric {
+        name: "seaworthy_concurrency_inside",
+        help: "Requests that have a place inside the app.",
+        kind: Kind::Gauge,
+        labels: &["pool"],
+    };
+    /// How many wait.
+    pub static CONCURRENCY_WAITING: Metric = Metric {
+        name: "seaworthy_concurrency_waiting",
+        help: "Requests that wait for a place.",
+        kind: Kind::Gauge,
+        labels: &["pool"],
+    };
+    /// How many were turned away.
+    pub static CONCURRENCY_REFUSED: Metric = Metric {
+        name: "seaworthy_concurrency_refused_total",
+        help: "Requests refused for want of a place.",
+        kind: Kind::Counter,
+        labels: &["pool"],
+    };
     /// Copies of the app that are ready.
     pub static CHILDREN_READY: Metric = Metric {
         name: "seaworthy_children_ready",
@@ -245,6 +308,15 @@ pub mod metric {
         &COMPONENT_UP,
         &COMPONENT_CHECK_SECONDS,
         &WORKER_HEARTBEAT,
+        &BANS_ACTIVE,
+        &BANS_REFUSED,
+        &BANS_UNCOUNTED,
+        &ABUSE_EVENTS,
+        &ABUSE_FLAGS,
+        &CONCURRENCY_LIMIT,
+        &CONCURRENCY_INSIDE,
+        &CONCURRENCY_WAITING,
+        &CONCURRENCY_REFUSED,
         &CHILDREN_READY,
         &LIFECYCLE_STATE,
         &BUILD_INFO,
@@ -315,6 +387,18 @@ pub mod event {
     pub const CHECK_CHANGED: &str = "check.changed";
     /// Somebody set what a check shows, or that has ended.
     pub const CHECK_OPERATED: &str = "check.operated";
+    /// An address is shut out from now on.
+    pub const BAN_SET: &str = "ban.set";
+    /// An address may come in again before its time.
+    pub const BAN_LIFTED: &str = "ban.lifted";
+    /// The bans could not be kept or read.
+    pub const BAN_FILE: &str = "ban.file";
+    /// Somebody has drawn attention.
+    pub const ABUSE_FLAGGED: &str = "abuse.flagged";
+    /// A flag was taken back.
+    pub const ABUSE_CLEARED: &str = "abuse.cleared";
+    /// So little memory is left that what matters less is refused, or no longer.
+    pub const MEMORY_PRESSURE: &str = "memory.pressure";
     /// A feature runs on its fallback from now on.
     pub const FEATURE_DEGRADED: &str = "feature.degraded";
     /// A feature is as it should be again.

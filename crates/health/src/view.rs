@@ -20,16 +20,24 @@ pub enum View {
     Summary,
     /// Prometheus metrics.
     Metrics,
+    /// Who is blocked and who is flagged; always 200.
+    Security,
 }
 
 impl View {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Live,
         Self::Ready,
         Self::Startup,
         Self::Detailed,
         Self::Summary,
         Self::Metrics,
+        Self::Security,
     ];
+
+    /// Whether it is a document about health; the others are shown by those who know of what they show.
+    pub const fn is_health(self) -> bool {
+        !matches!(self, Self::Metrics | Self::Security)
+    }
 }

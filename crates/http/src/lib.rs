@@ -5,18 +5,24 @@
 //! no `Send`. [`drain`] and [`rescue`] can be used alone in an axum service; the other layers share their settings within one
 //! thread, a worker's, as edge and upstream do.
 
+pub mod abuse;
 pub mod auth;
+pub mod ban;
 pub mod body;
+pub mod concurrency;
 pub mod drain;
 pub mod edge;
 pub mod error;
 pub mod exchange;
 mod fault;
+pub mod gated;
 pub mod h1;
+pub mod headers;
 pub mod identify;
 pub mod observe;
 pub mod outbound;
 pub mod rescue;
+pub mod reveal;
 pub mod size;
 pub mod timeout;
 pub mod timer;

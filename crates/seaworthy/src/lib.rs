@@ -1,6 +1,7 @@
 //! Makes any service fit for production.
 
 pub mod admin;
+pub mod armour;
 pub mod cli;
 pub mod components;
 pub mod config;

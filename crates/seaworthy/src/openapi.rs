@@ -104,17 +104,22 @@ fn view(config: &Config, entries: &[(Listener, Entry)]) -> Value {
             contents
                 .entry(media_type(metrics::OPENMETRICS))
                 .or_default();
+        } else if ask.view == View::Security {
+            contents
+                .entry("application/json")
+                .or_default()
+                .push("security");
         } else {
             let json = contents.entry("application/json").or_default();
             json.push(schemas::of(ask.format));
             let draft = contents.entry("application/health+json").or_default();
             draft.push("health-draft");
         }
-        let asks = !ask.outside && ask.view != View::Metrics;
+        let asks = !ask.outside && ask.view.is_health();
         if asks {
             query = vec![DETAILED, ONLY, COMPONENT];
         }
-        closes |= !matches!(ask.view, View::Summary | View::Metrics);
+        closes |= ask.view != View::Summary && ask.view.is_health();
         hides |= asks || entry.loopback_only;
     }
     let contents: Value = contents
@@ -150,6 +155,7 @@ fn told(entry: &Entry) -> String {
         View::Detailed => "Everything that is known.",
         View::Summary => "State, counts and start-up facts.",
         View::Metrics => "Metrics.",
+        View::Security => "Who is blocked and who is flagged.",
     };
     let merged = if entry.answers == Mode::Merge {
         " With what the app itself answers here."

@@ -11,6 +11,9 @@ use seaworthy_health::{ComponentDocument, FeatureDocument, Format, ReportDocumen
 use seaworthy_http::rescue;
 use serde_json::{Map, Value, json};
 
+use crate::armour::{
+    BanDocument, BansDocument, FlagDocument, FlagsDocument, PoolsDocument, SecurityDocument,
+};
 use crate::instance::{Phase, Status};
 
 /// One kind of document.
@@ -24,7 +27,7 @@ pub struct Document {
 }
 
 /// All of them.
-pub const ALL: [Document; 15] = [
+pub const ALL: [Document; 21] = [
     Document {
         name: "health",
         about: "health, in Seaworthy's own shape",
@@ -79,6 +82,36 @@ pub const ALL: [Document; 15] = [
         name: "feature",
         about: "one feature, as /-/features/NAME answers",
         schema: FeatureDocument::json_schema,
+    },
+    Document {
+        name: "bans",
+        about: "who is blocked, as /-/bans answers",
+        schema: BansDocument::json_schema,
+    },
+    Document {
+        name: "ban",
+        about: "one who is blocked",
+        schema: BanDocument::json_schema,
+    },
+    Document {
+        name: "abuse",
+        about: "who is flagged, as /-/abuse answers",
+        schema: FlagsDocument::json_schema,
+    },
+    Document {
+        name: "flag",
+        about: "one who is flagged",
+        schema: FlagDocument::json_schema,
+    },
+    Document {
+        name: "concurrency",
+        about: "how busy the app is, as /-/concurrency answers",
+        schema: PoolsDocument::json_schema,
+    },
+    Document {
+        name: "security",
+        about: "who is blocked and who is flagged, as the view security answers",
+        schema: SecurityDocument::json_schema,
     },
     Document {
         name: "status",

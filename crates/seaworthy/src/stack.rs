@@ -6,9 +6,13 @@ use std::rc::Rc;
 use http::{Request, Response};
 use seaworthy_core::catalogue;
 use seaworthy_core::exchange::Observer;
+use seaworthy_http::abuse::{AbuseLayer, Place};
+use seaworthy_http::ban::BanLayer;
 use seaworthy_http::body::{RequestBody, ResponseBody};
+use seaworthy_http::concurrency::{ConcurrencyLayer, PlaceBody};
 use seaworthy_http::drain::{Drain, DrainBody, DrainLayer};
 use seaworthy_http::error::Error;
+use seaworthy_http::headers::HeadersLayer;
 use seaworthy_http::identify::IdentifyLayer;
 use seaworthy_http::observe::{ObserveLayer, ObservedBody};
 use seaworthy_http::rescue::RescueLayer;
@@ -24,7 +28,7 @@ use crate::views::{MergeLayer, Table};
 
 /// The body of whatever comes back.
 pub type Body = ObservedBody<
-    ResponseBody<DrainBody<TimedBody<UpstreamBody<Limited<RequestBody>>, SweepTimer>>>,
+    ResponseBody<DrainBody<PlaceBody<TimedBody<UpstreamBody<Limited<RequestBody>>, SweepTimer>>>>,
     Rc<dyn Observer>,
 >;
 
@@ -72,12 +76,33 @@ pub fn build(
         .layer(MountLayer::new(views.clone()))
         // A view may want the app's part as well, and asks for it like any client.
         .layer(MergeLayer::new(views))
+        // Refusals bear the same fields as the app's answers.
+        .layer(HeadersLayer::new(components.rules.headers.clone()))
         // Errors of the layers below become answers here, and nowhere else.
         .layer(RescueLayer::new(components.errors))
         // From here on a request counts as inside, and a shutdown waits for it.
         .layer(DrainLayer::new(drain))
+        // Sees bans and failed logins, which are held against the address.
+        .layer(AbuseLayer::new(
+            components.rules.abuse.clone(),
+            Place::Outside,
+        ))
+        // Whoever is shut out costs nothing further.
+        .layer(BanLayer::new(Some(components.rules.bans.clone())))
         // A body that is too large costs the app nothing.
         .layer(LimitSizeLayer::new(components.sizes.as_slice().into()))
+        // Sees what is refused below, which is held against whoever was recognised.
+        .layer(AbuseLayer::new(
+            components.rules.abuse.clone(),
+            Place::Inside,
+        ))
+        // Whoever comes this far will be served, as soon as the app can.
+        .layer(ConcurrencyLayer::new(
+            components.rules.concurrency.clone(),
+            components.rules.pressure.clone(),
+            components.rules.clock,
+            timer.clone(),
+        ))
         // The clocks cover waiting for a starting app as well as the app's own time.
         .layer(TimeoutLayer::new(&components.timeouts, timer))
         .service(upstream)

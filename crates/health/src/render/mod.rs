@@ -50,7 +50,7 @@ pub(crate) fn answer(
     part: Option<&Component>,
     now: SystemTime,
 ) -> Option<Answer> {
-    if ask.view == View::Metrics {
+    if !ask.view.is_health() {
         return None;
     }
     if let Some(name) = ask.component
@@ -96,7 +96,9 @@ impl Scene<'_> {
             View::Live => self.snapshot.live() == Gate::Open,
             View::Startup => self.snapshot.started,
             View::Summary => true,
-            View::Ready | View::Detailed | View::Metrics => self.snapshot.is_ready(),
+            View::Ready | View::Detailed | View::Metrics | View::Security => {
+                self.snapshot.is_ready()
+            }
         }
     }
 

@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::Request;
 use http_body::{Body, Frame, SizeHint};
-use pin_project_lite::pin_project;
 use seaworthy_core::catalogue;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -16,6 +15,7 @@ use tower_service::Service;
 use crate::body::Tunnel;
 use crate::error::{BodyError, Error};
 use crate::exchange::Exchange;
+use crate::gated::Gated;
 
 /// The limit of each route, in bytes; `None` is no limit. The first is that of requests without a route.
 pub type Limits = Arc<[Option<u64>]>;
@@ -58,7 +58,7 @@ where
 {
     type Response = S::Response;
     type Error = Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = Gated<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.inner.poll_ready(cx)
@@ -73,54 +73,14 @@ where
         let limit = self.limits.get(usize::from(route.0)).copied().flatten();
         if let Some(limit) = limit.filter(|limit| request.body().size_hint().lower() > *limit) {
             let error = Error::new(&catalogue::PAYLOAD_TOO_LARGE).with("limit_bytes", limit);
-            return ResponseFuture {
-                state: State::Refused { error: Some(error) },
-            };
+            return Gated::refused(error);
         }
         let request = request.map(|inner| Limited {
             inner,
             limit,
             left: limit,
         });
-        ResponseFuture {
-            state: State::Running {
-                future: self.inner.call(request),
-            },
-        }
-    }
-}
-
-pin_project! {
-    /// Ends with the answer, or at once with a refusal.
-    #[derive(Debug)]
-    pub struct ResponseFuture<F> {
-        #[pin]
-        state: State<F>,
-    }
-}
-
-pin_project! {
-    #[project = Projected]
-    #[derive(Debug)]
-    enum State<F> {
-        Refused { error: Option<Error> },
-        Running { #[pin] future: F },
-    }
-}
-
-impl<F, R> Future for ResponseFuture<F>
-where
-    F: Future<Output = Result<R, Error>>,
-{
-    type Output = Result<R, Error>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
-            Projected::Refused { error } => error
-                .take()
-                .map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
-            Projected::Running { future } => future.poll(cx),
-        }
+        Gated::running(self.inner.call(request))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Bodies held against rules before the app sees them: JSON, its size and depth, a JSON Schema, and rules of one's own.
 //!
-//! A body of a route with rules is collected up to a bound and read once without recursion ([`scan`]), which refuses what
+//! A body of a route with rules is collected up to a bound and read once without recursion ([`scan()`]), which refuses what
 //! would cost more to parse than it is worth, or what two parsers read differently. Then come limits, the schema and the
 //! rules. The first thing that is wrong is the answer. The app gets the very same bytes.
 //!
@@ -31,7 +31,7 @@ pub use body::Checked;
 pub use layer::{ResponseFuture, Validate, ValidateLayer, Watch};
 pub use path::{BadPath, Path};
 pub use rule::{Expression, Rule};
-pub use scan::scan;
+pub use scan::{DEEPEST, scan};
 #[cfg(feature = "rules")]
 pub use when::{BadExpression, compile};
 
@@ -68,7 +68,7 @@ pub struct Rules {
     pub mode: Mode,
     /// The largest body that is collected, in bytes.
     pub max_body: usize,
-    /// How deep arrays and objects may be nested; at most [`scan::DEEPEST`].
+    /// How deep arrays and objects may be nested; at most [`DEEPEST`].
     pub max_depth: usize,
     /// The most items of arrays, by where they are.
     pub max_items: Vec<(Path, usize)>,
@@ -144,12 +144,12 @@ impl Rules {
 
     /// Whether a body of this length is checked where the request is. The figures are measured; see the page on validation.
     fn is_quick(&self, length: usize) -> bool {
-        length
-            <= if self.rules.iter().any(Rule::is_slow) {
-                4 * 1024
-            } else {
-                32 * 1024
-            }
+        let most = match self.rules.as_slice() {
+            rules if rules.iter().any(Rule::is_slow) => 2 * 1024,
+            [] if self.schema.is_none() => 32 * 1024,
+            _ => 4 * 1024,
+        };
+        length <= most
     }
 }
 

@@ -11,7 +11,7 @@ use seaworthy_http::views::Views;
 use tokio::sync::oneshot;
 
 use super::operation::Operation;
-use super::{Admin, Request, checks, features, guard};
+use super::{Admin, Request, armour, checks, features, guard};
 use crate::instance::client::{self, Question};
 use crate::instance::{Phase, Status};
 use crate::views::{PATIENCE, Part};
@@ -49,6 +49,7 @@ pub fn operations() -> impl Iterator<Item = &'static Operation> {
         .iter()
         .chain(&checks::OPERATIONS)
         .chain(&features::OPERATIONS)
+        .chain(&armour::OPERATIONS)
 }
 
 /// Everything the admin listener serves. `over_tcp` adds the check of names that browsers could be led here by.

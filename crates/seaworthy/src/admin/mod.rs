@@ -4,6 +4,7 @@
 //! by name as well, or a web page could make a visitor's browser send them (DNS rebinding).
 
 mod api;
+mod armour;
 mod checks;
 mod features;
 mod guard;
@@ -19,6 +20,7 @@ use seaworthy_health::Board;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::mpsc;
 
+use crate::armour::Armour;
 use crate::instance::Status;
 use crate::views::Table;
 
@@ -52,6 +54,8 @@ pub struct Admin {
     pub roster: seaworthy_http::upstream::Roster,
     /// What the service depends on.
     pub checks: Checks,
+    /// What the rules in front of the app remember.
+    pub armour: Armour,
     /// What is answered on which path, as OpenAPI has it.
     pub openapi: bytes::Bytes,
 }

@@ -79,6 +79,7 @@ pub fn options(global: &Global, args: &RunArgs) -> anyhow::Result<Options> {
         admin: args.admin,
         connect: args.connect,
         threads: args.threads,
+        allow_time_scale: args.allow_time_scale,
         command: args.command,
     })
 }

@@ -130,6 +130,9 @@ pub struct RunArgs {
     /// Set any key of the configuration, as in `shutdown.grace=20s`; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value)]
     pub set: Vec<(String, String)>,
+    /// Let $SEAWORTHY_TIME_SCALE make the time of limits, bans and breakers run faster, for tests
+    #[arg(long, hide = true)]
+    pub allow_time_scale: bool,
     /// The app's command
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<String>,

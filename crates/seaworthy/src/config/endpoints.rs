@@ -138,6 +138,16 @@ pub(super) fn validate(config: &Config, findings: &mut Findings) {
                 .related(format!("endpoints[{index}].view"))
                 .help("remove `method`; POST is for views that change something, and this version has none");
         }
+        let open =
+            endpoint.listen == Listener::Public && !endpoint.allow.contains(&Allow::Loopback);
+        if endpoint.view == View::Security && open {
+            findings
+                .error(
+                    format!("endpoints[{index}].view"),
+                    "everybody could read who is blocked and who is flagged",
+                )
+                .help("add `allow: [loopback]`, or `listen: admin`");
+        }
         if endpoint.view == View::Metrics && !config.metrics.enabled {
             findings
                 .error(

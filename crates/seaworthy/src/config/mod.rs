@@ -5,9 +5,12 @@
 //! the `validate` of the section; nothing here opens sockets or files other than the configuration's own.
 
 pub mod app;
+pub mod bans;
 pub mod check;
+pub mod concurrency;
 pub mod endpoints;
 mod found;
+pub mod headers;
 pub mod health;
 pub mod limits;
 pub mod listen;
@@ -30,7 +33,10 @@ use seaworthy_telemetry::log;
 use serde::{Deserialize, Serialize};
 
 pub use app::App;
+pub use bans::{Abuse, Bans, Security};
+pub use concurrency::Concurrency;
 pub use endpoints::Endpoint;
+pub use headers::Headers;
 pub use health::Health;
 pub use limits::Limits;
 pub use listen::Listen;
@@ -69,6 +75,16 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// How long things may take and how large they may be.
     pub limits: Limits,
+    /// Addresses that ask too often are shut out for a while. Default: nobody is.
+    pub bans: Option<Bans>,
+    /// Callers that cause what honest ones seldom cause are flagged. Default: nobody is.
+    pub abuse: Option<Abuse>,
+    /// How many requests are inside the app at a time. Default: as many as come.
+    pub concurrency: Option<Concurrency>,
+    /// Fields that every answer bears.
+    pub headers: Headers,
+    /// How much is shown of those who are named.
+    pub security: Security,
     /// How errors that Seaworthy itself answers look.
     pub errors: Errors,
     /// What is logged and how.
@@ -103,6 +119,11 @@ impl Default for Config {
             endpoints: Vec::new(),
             routes: Vec::new(),
             limits: Limits::default(),
+            bans: None,
+            abuse: None,
+            concurrency: None,
+            headers: Headers::default(),
+            security: Security::default(),
             errors: Errors::default(),
             log: log::Config::default(),
             metrics: Metrics::default(),
@@ -136,6 +157,9 @@ impl Validate for Config {
         found::validate(self, findings);
         live::validate(self, findings);
         limits::validate(&self.limits, findings);
+        bans::validate(self.bans.as_ref(), self.abuse.as_ref(), findings);
+        concurrency::validate(self.concurrency.as_ref(), &self.routes, findings);
+        headers::validate("headers.set", &self.headers.set, findings);
         routes::validate(&self.routes, &self.limits, findings);
         if let (service::Kind::Worker, Some(_)) = (self.service.kind, &self.app.connect) {
             findings

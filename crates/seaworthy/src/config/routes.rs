@@ -1,11 +1,16 @@
 //! The section `routes`: limits of single routes, and the names under which they are counted.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use seaworthy_config::Findings;
+use seaworthy_core::concurrency::Priority;
 use seaworthy_core::quantity::{Bound, Duration, Size};
 use seaworthy_core::route::RouteTable;
 use serde::{Deserialize, Serialize};
 
+use super::concurrency::Places;
+use super::headers;
 use super::limits::Limits;
 
 /// Limits of one route, over the general ones.
@@ -27,6 +32,18 @@ pub struct Route {
     /// The largest body of a request, or `none`. Default: `limits.max_body`.
     #[serde(default)]
     pub max_body: Option<Bound<Size>>,
+    /// Places of its own, within those of all. Default: none.
+    #[serde(default)]
+    pub concurrency: Option<Places>,
+    /// How much its requests matter when not everything can be served: `low`, `normal`, `high` or `critical`. Default `normal`.
+    #[serde(default)]
+    pub priority: Option<Priority>,
+    /// Whether requests count towards a ban. Default `true`.
+    #[serde(default)]
+    pub bans: Option<bool>,
+    /// Fields of its answers, over `headers`; an empty value takes a field away.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
 }
 
 pub(super) fn validate(routes: &[Route], limits: &Limits, findings: &mut Findings) {
@@ -46,6 +63,7 @@ pub(super) fn validate(routes: &[Route], limits: &Limits, findings: &mut Finding
                 )
                 .help("keep one of the two");
         }
+        headers::validate(&path("headers"), &route.headers, findings);
         for (key, bound) in [
             ("timeout", route.timeout),
             ("response_timeout", route.response_timeout),

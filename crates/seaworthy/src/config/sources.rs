@@ -46,6 +46,8 @@ pub struct Options {
     pub connect: Option<String>,
     /// `--threads`.
     pub threads: Option<String>,
+    /// `--allow-time-scale`.
+    pub allow_time_scale: bool,
     /// The words after `--`.
     pub command: Vec<String>,
 }

@@ -9,8 +9,7 @@ pub mod process;
 pub mod status;
 
 use std::fs;
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -59,16 +58,7 @@ impl Instance {
     pub fn write(&self, folder: &Path) -> io::Result<()> {
         folder::prepare(folder)?;
         let text = serde_json::to_vec_pretty(self)?;
-        let draft = folder.join(format!("{FILE}.{}", std::process::id()));
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&draft)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&draft, folder.join(FILE))
+        folder::replace(&folder.join(FILE), &text)
     }
 
     /// Reads the file in `folder`.

@@ -8,6 +8,7 @@ use anyhow::Context;
 use seaworthy_config::Loaded;
 use seaworthy_core::address::Address;
 use seaworthy_core::budget::Budget;
+use seaworthy_core::clock::Clock;
 use seaworthy_core::names::{event, metric};
 use seaworthy_core::route::RouteTable;
 use seaworthy_health::Health;
@@ -31,6 +32,7 @@ use super::plane::Plane;
 use super::shutdown::{Service, hooks, remember};
 use super::{budget, checks, state_dir};
 use crate::admin::{self, Admin, Checks};
+use crate::armour::{self, Armour};
 use crate::components::{Components, State};
 use crate::config::listen::{Admin as AdminAddress, Bind};
 use crate::config::service::Kind;
@@ -73,6 +75,7 @@ pub(super) async fn run(
     }
     phase("config");
     phase("signals");
+    let clock = armour::clock(&options.env, options.allow_time_scale)?;
     let budget = budget::derive(&config, &options.env)?;
     let folder = state_dir::take(&config, &options)?;
     let app = App::recognise(&config, &options.env, &folder)?;
@@ -90,7 +93,7 @@ pub(super) async fn run(
     )
     .map_err(|error| Failure::usage(error.to_string()))?;
     phase("handlers");
-    let mut parts = Parts::build(config, &app, began)?;
+    let mut parts = Parts::build(config, &app, began, clock)?;
     remember(&folder, &parts.registry);
     parts.plane = Some(parts.start_plane(listener)?);
     let control = parts
@@ -122,13 +125,19 @@ struct Parts {
     routes: Arc<RouteTable>,
     components: Arc<Components>,
     face: Face,
+    armour: Armour,
     changes: Vec<String>,
     server: Option<(&'static str, Address)>,
     plane: Option<Plane>,
 }
 
 impl Parts {
-    fn build(config: Config, app: &Option<App>, began: Instant) -> anyhow::Result<Self> {
+    fn build(
+        config: Config,
+        app: &Option<App>,
+        began: Instant,
+        clock: Clock,
+    ) -> anyhow::Result<Self> {
         let routes = Arc::new(RouteTable::try_new(
             config.routes.iter().map(|route| route.pattern.as_str()),
         )?);
@@ -145,6 +154,7 @@ impl Parts {
             _ => Roster::supervised(),
         };
         let face = Face::new(&config, roster.clone(), &registry, began);
+        let armour = Armour::new(&config, clock, &registry);
         let state = State {
             roster,
             board: face.board().clone(),
@@ -154,6 +164,7 @@ impl Parts {
             most_connections: plan.as_ref().and_then(|plan| plan.max_connections),
             registry: registry.clone(),
             routes: routes.clone(),
+            armour: armour.clone(),
         };
         let components = Arc::new(Components::build(&config, state));
         let changes = plan
@@ -168,6 +179,7 @@ impl Parts {
             routes,
             components,
             face,
+            armour,
             changes,
             server,
             plane: None,
@@ -210,6 +222,16 @@ impl Parts {
         mut signals: Signals,
     ) -> anyhow::Result<Control> {
         let plane = self.plane.take().expect("started before");
+        let persist = self.config.bans.as_ref().is_none_or(|bans| bans.persist);
+        tokio::spawn(armour::keep(self.armour.clone(), folder.clone(), persist));
+        if let Some(memory) = self
+            .config
+            .concurrency
+            .as_ref()
+            .and_then(|wish| wish.memory.clone())
+        {
+            tokio::spawn(armour::watch_memory(self.armour.pools.pressure(), memory));
+        }
         let (requests, incoming) = mpsc::channel(16);
         let reaper = Reaper::start(true).context("cannot watch child processes")?;
         checks::leave_children_to_them(&reaper);
@@ -294,6 +316,7 @@ impl Parts {
                 self.components.admin_views.clone(),
                 self.face.board().clone(),
                 self.registry.clone(),
+                self.armour.clone(),
             );
             let admin = Admin {
                 token: token.clone(),
@@ -307,6 +330,7 @@ impl Parts {
                     pace: self.config.health.pace(),
                     around: Arc::new(checks::around(&self.config, &self.face)),
                 },
+                armour: self.armour.clone(),
                 openapi: openapi::document(&self.config).to_string().into(),
             };
             tokio::spawn(listener.serve(admin));

@@ -20,6 +20,8 @@ use seaworthy_http::rescue::Format;
 use seaworthy_http::views::Views;
 use seaworthy_telemetry::metrics::{self, Registry};
 
+use crate::armour::Armour;
+
 pub use merge::{MergeLayer, PATIENCE};
 pub use mount::mounted;
 pub use part::Part;
@@ -52,16 +54,18 @@ pub struct Table {
     entries: Vec<Entry>,
     board: Board,
     registry: Arc<Registry>,
+    armour: Armour,
     merges: bool,
 }
 
 impl Table {
     /// Shows `entries`.
-    pub fn new(entries: Vec<Entry>, board: Board, registry: Arc<Registry>) -> Self {
+    pub fn new(entries: Vec<Entry>, board: Board, registry: Arc<Registry>, armour: Armour) -> Self {
         Self {
             entries,
             board,
             registry,
+            armour,
             merges: false,
         }
     }
@@ -82,10 +86,11 @@ impl Table {
 
     /// The answer of a view.
     pub fn show(&self, ask: Ask<'_>, accept: Option<&str>) -> Response<Bytes> {
-        if ask.view == View::Metrics {
-            return self.page(metrics::accepts_openmetrics(accept));
+        match ask.view {
+            View::Metrics => self.page(metrics::accepts_openmetrics(accept)),
+            View::Security => respond(StatusCode::OK, "application/json", self.armour.security()),
+            _ => self.document(ask, accept, None),
         }
-        self.document(ask, accept, None)
     }
 
     /// A document, with the app's part if there is one.

@@ -24,6 +24,7 @@ pub fn mounted(config: &Config, listener: Listener) -> Vec<Entry> {
             ("/health", View::Detailed),
             ("/health/detailed", View::Detailed),
             ("/health/summary", View::Summary),
+            ("/health/security", View::Security),
         ]);
         if config.metrics.enabled {
             canonical.push(("/metrics", View::Metrics));

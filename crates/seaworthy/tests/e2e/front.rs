@@ -28,6 +28,16 @@ impl Front {
         })
     }
 
+    /// The same without waiting for readiness, which a preset has none of without its dependencies; requests pass all the same.
+    pub(crate) async fn lonely(builder: Builder) -> Result<Self> {
+        let mock = App::Mock.start().await?;
+        let seaworthy = builder.connect(mock.address).start().await?;
+        Ok(Self {
+            seaworthy,
+            _mock: mock,
+        })
+    }
+
     /// With this text as its file.
     pub(crate) async fn configured(yaml: &str) -> Result<Self> {
         Self::with(Seaworthy::build().config(yaml)).await

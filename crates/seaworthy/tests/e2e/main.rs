@@ -3,12 +3,15 @@
 //! One file for each subject. What needs an installed server or tool stands in a module called `real`, which
 //! `scripts/test --fast` leaves out.
 
+mod bans;
 mod checks;
+mod concurrency;
 mod configuration;
 mod endpoints;
 mod errors;
 mod framing;
 mod front;
+mod headers;
 mod http2;
 mod identity;
 mod kronos;

@@ -31,6 +31,7 @@ pub struct Builder {
     listen: Option<String>,
     admin: Option<String>,
     folder: Option<PathBuf>,
+    state: Option<PathBuf>,
 }
 
 impl Builder {
@@ -92,13 +93,22 @@ impl Builder {
         self
     }
 
+    /// The state folder, which another instance may have had before; one of its own unless set.
+    pub fn state(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.state = Some(folder.into());
+        self
+    }
+
     /// Starts `seaworthy run` and waits until it listens; the app may still be starting.
     ///
     /// # Errors
     /// When it ends or does not listen in time; the error holds what it wrote.
     pub async fn start(self) -> crate::Result<Seaworthy> {
         let home = tempfile::tempdir()?;
-        let state = home.path().join("state");
+        let state = self
+            .state
+            .clone()
+            .unwrap_or_else(|| home.path().join("state"));
         let command = self.command(home.path(), &state)?;
         let mut group = Group::start("seaworthy", command)?;
         let instance = wait::until("instance.json", PATIENCE, || {
@@ -114,6 +124,7 @@ impl Builder {
                 group,
                 instance,
                 home,
+                state,
             }),
             Ok(Err(())) => anyhow::bail!(
                 "seaworthy ended before it listened:\n{}",
@@ -198,6 +209,7 @@ pub struct Seaworthy {
     group: Group,
     instance: Instance,
     home: TempDir,
+    state: PathBuf,
 }
 
 impl Seaworthy {
@@ -261,7 +273,7 @@ impl Seaworthy {
     /// Its state directory.
     #[must_use]
     pub fn state_dir(&self) -> PathBuf {
-        self.home.path().join("state")
+        self.state.clone()
     }
 
     /// What it and its app have written so far.

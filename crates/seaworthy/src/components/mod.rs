@@ -2,6 +2,8 @@
 //!
 //! It is shared by all threads and never changes; a new configuration will mean new components and one swapped pointer.
 
+mod rules;
+
 use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,11 +25,14 @@ use seaworthy_http::timer::SweepTimer;
 use seaworthy_http::upstream::{self, Roster};
 use seaworthy_telemetry::metrics::Registry;
 
+use crate::armour::Armour;
 use crate::config::check::Check;
 use crate::config::endpoints::Listener;
 use crate::config::observe::ErrorFormat;
 use crate::config::{Config, Route};
 use crate::views::{self, Entry, Table};
+
+pub use rules::Rules;
 
 /// Seconds that stand for "no limit" where a clock is needed all the same: a day.
 const LONG: Duration = Duration::from_secs(86_400);
@@ -61,6 +66,9 @@ pub struct Components {
     pub metrics: bool,
     /// Sees requests for the checks of traffic.
     pub traffic: Watch,
+    /// The rules between a client and the app.
+    pub rules: Rules,
+    armour: Armour,
     /// Connections of one worker.
     pub max_connections: usize,
     limits: Limits,
@@ -85,6 +93,8 @@ pub struct State {
     pub registry: Arc<Registry>,
     /// The routes that everything counts by.
     pub routes: Arc<RouteTable>,
+    /// What the rules in front of the app remember.
+    pub armour: Armour,
 }
 
 impl Components {
@@ -128,6 +138,8 @@ impl Components {
                 .iter()
                 .map(|route| time_limits(config, *route))
                 .collect(),
+            rules: Rules::build(config, &routes, &state.armour, &state.registry),
+            armour: state.armour,
             public_views: views::mounted(config, Listener::Public),
             admin_views: views::mounted(config, Listener::Admin),
             board: state.board,
@@ -159,7 +171,12 @@ impl Components {
     /// The views of the public listener, as one worker shows them without the app.
     pub fn public_table(&self) -> Table {
         let entries = self.public_views.clone();
-        Table::new(entries, self.board.clone(), self.registry.clone())
+        Table::new(
+            entries,
+            self.board.clone(),
+            self.registry.clone(),
+            self.armour.clone(),
+        )
     }
 
     /// The edge of one worker.

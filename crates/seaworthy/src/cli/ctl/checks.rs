@@ -1,32 +1,13 @@
-//! `seaworthy ctl`: steers a running instance. What is set by hand is told in its log and ends with the instance.
-
-use std::time::Duration as Std;
+//! `seaworthy ctl checks`: the checks of what the service depends on.
 
 use clap::{Args, Subcommand, ValueEnum};
 use hyper::Method;
 use seaworthy_core::quantity::Duration;
 use serde_json::{Value, json};
 
-use super::locate::{self, Which};
-use super::{Global, health, output};
-
-const TIMEOUT: Std = Std::from_secs(8);
-
-/// Arguments of `ctl`.
-#[derive(Args, Clone, Debug)]
-pub struct CtlArgs {
-    /// What to steer.
-    #[command(subcommand)]
-    pub what: What,
-}
-
-/// What to steer.
-#[derive(Clone, Debug, Subcommand)]
-pub enum What {
-    /// The checks of what the service depends on
-    #[command(subcommand)]
-    Checks(Checks),
-}
+use super::{TIMEOUT, percent_encoded};
+use crate::cli::locate::{self, Which};
+use crate::cli::{Global, health, output};
 
 /// What to do with checks.
 #[derive(Clone, Debug, Subcommand)]
@@ -96,8 +77,7 @@ fn timeout(text: &str) -> Result<Timeout, String> {
 }
 
 /// Does it, and prints how the check is shown from now on.
-pub(super) async fn execute(global: &Global, args: &CtlArgs) -> anyhow::Result<()> {
-    let What::Checks(checks) = &args.what;
+pub(super) async fn execute(global: &Global, checks: &Checks) -> anyhow::Result<()> {
     let answer = match checks {
         Checks::List(which) => {
             let found = locate::find(which)?;
@@ -127,10 +107,7 @@ async fn post(named: &Named, action: &str, mut body: Value) -> anyhow::Result<Va
         body["for"] = time.to_string().into();
     }
     let found = locate::find(&named.which)?;
-    let name: String =
-        percent_encoding::utf8_percent_encode(&named.name, percent_encoding::NON_ALPHANUMERIC)
-            .collect();
-    let path = format!("/-/checks/{name}/{action}");
+    let path = format!("/-/checks/{}/{action}", percent_encoded(&named.name));
     found
         .ask_with(Method::POST, &path, Some(body), TIMEOUT)
         .await
