@@ -7,6 +7,7 @@ use http::{Request, Response};
 use seaworthy_core::catalogue;
 use seaworthy_core::exchange::Observer;
 use seaworthy_http::abuse::{AbuseLayer, Place};
+use seaworthy_http::auth::AuthLayer;
 use seaworthy_http::ban::BanLayer;
 use seaworthy_http::body::{RequestBody, ResponseBody};
 use seaworthy_http::concurrency::{ConcurrencyLayer, PlaceBody};
@@ -20,6 +21,7 @@ use seaworthy_http::size::{LimitSizeLayer, Limited};
 use seaworthy_http::timeout::{TimedBody, TimeoutLayer};
 use seaworthy_http::timer::SweepTimer;
 use seaworthy_http::upstream::{Upstream, UpstreamBody};
+use seaworthy_http::validate::{Checked, ValidateLayer};
 use seaworthy_http::views::MountLayer;
 use tower::{Service, ServiceBuilder};
 
@@ -28,7 +30,9 @@ use crate::views::{MergeLayer, Table};
 
 /// The body of whatever comes back.
 pub type Body = ObservedBody<
-    ResponseBody<DrainBody<PlaceBody<TimedBody<UpstreamBody<Limited<RequestBody>>, SweepTimer>>>>,
+    ResponseBody<
+        DrainBody<PlaceBody<TimedBody<UpstreamBody<Checked<Limited<RequestBody>>>, SweepTimer>>>,
+    >,
     Rc<dyn Observer>,
 >;
 
@@ -91,10 +95,17 @@ pub fn build(
         .layer(BanLayer::new(Some(components.rules.bans.clone())))
         // A body that is too large costs the app nothing.
         .layer(LimitSizeLayer::new(components.sizes.as_slice().into()))
+        // Whoever says who he is has to be right, before anything is held against him or done for him.
+        .layer(AuthLayer::new(components.access.auth.clone()))
         // Sees what is refused below, which is held against whoever was recognised.
         .layer(AbuseLayer::new(
             components.rules.abuse.clone(),
             Place::Inside,
+        ))
+        // Reading a body costs more than whatever could refuse it above, and less than a place inside.
+        .layer(ValidateLayer::new(
+            components.access.bodies.clone(),
+            Some(components.access.watch.clone()),
         ))
         // Whoever comes this far will be served, as soon as the app can.
         .layer(ConcurrencyLayer::new(

@@ -97,7 +97,13 @@ where
 
     fn size_hint(&self) -> SizeHint {
         if self.ended {
-            return SizeHint::with_exact(self.waiting);
+            let mut hint = SizeHint::new();
+            hint.set_lower(self.waiting);
+            // With trailers behind it a body must not pass for one whose length says when it ends.
+            if self.read.iter().all(Frame::is_data) {
+                hint.set_upper(self.waiting);
+            }
+            return hint;
         }
         let rest = self.rest.size_hint();
         let mut hint = SizeHint::new();

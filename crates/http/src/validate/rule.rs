@@ -180,12 +180,14 @@ impl<'a> Rank<'a> {
     fn of(value: &'a Value) -> Option<Self> {
         match value {
             Value::Number(number) => number.as_f64().map(Self::Number),
-            Value::String(text) => Some(
+            // Plain digits are no date, although a short form of one would be.
+            Value::String(text) if text.as_bytes().get(4) == Some(&b'-') => Some(
                 text.parse()
                     .map(Self::Time)
                     .or_else(|_| text.parse().map(Self::Local))
                     .unwrap_or(Self::Text(text)),
             ),
+            Value::String(text) => Some(Self::Text(text)),
             _ => None,
         }
     }

@@ -209,6 +209,7 @@ fn conditions_that_are_none_are_found_when_they_are_read() {
         ("low.matches('(a+)+$')", "no function `matches`"),
         ("a.all(x, b.all(y, x < y))", "loop"),
         ("close + 1 > open", "fraction"),
+        ("{'a': 1}.a == 1", "builds no maps"),
     ] {
         let bad = compile(text).expect_err(text);
         assert!(bad.message.contains(says), "{text}: {bad:?}");
@@ -236,6 +237,8 @@ fn conditions_that_are_none_are_found_when_they_are_read() {
     drop(compile(&format!("{}a", "a.".repeat(1000))));
     drop(compile(&"!".repeat(2000)));
     drop(compile(&"-".repeat(2000)));
+    let sum = format!("0.0 {} > 1.0", "+ a".repeat(600));
+    assert!(compile(&sum).unwrap_err().message.contains("parts"));
     let column = compile("low > 0 && minimum(low) > 1").unwrap_err().column;
     assert_eq!(column, Some(12));
 }
@@ -328,7 +331,6 @@ fn json_is_what_others_say_it_is() {
     println!("JSON: {taken} taken, {refused} refused, {free} free");
     assert!(taken > 0 && refused > 0);
 }
-
 
 #[cfg(feature = "schema")]
 #[test]

@@ -29,6 +29,8 @@ const LONGEST: usize = 2048;
 const STACK: usize = 16 << 20;
 /// Brackets deeper than this are refused before the parser sees them.
 const DEEPEST: usize = 64;
+/// Parts deeper than this could use up the stack of a worker, which walks them by recursion.
+const DEEPEST_TREE: usize = 100;
 /// The functions that there are.
 const FUNCTIONS: [&str; 17] = [
     "bool",
@@ -129,7 +131,20 @@ fn nesting(text: &str) -> usize {
 
 fn build(text: &str) -> Result<Compiled, BadExpression> {
     let program = ENV.compile(text).map_err(|errors| unreadable(&errors))?;
-    if loops(program.expression()) > 1 {
+    let shape = shape(program.expression());
+    if shape.builds {
+        return Err(BadExpression::new(
+            "a condition builds no maps",
+            "compare fields one by one",
+        ));
+    }
+    if shape.depth > DEEPEST_TREE {
+        return Err(BadExpression::new(
+            format!("the condition has more than {DEEPEST_TREE} parts within each other"),
+            "split it into several rules",
+        ));
+    }
+    if shape.loops > 1 {
         return Err(BadExpression::new(
             "a loop stands within another one, so a large body would take very long",
             "use `each` for the outer one",
@@ -177,22 +192,54 @@ fn unreadable(errors: &ParseErrors) -> BadExpression {
     bad
 }
 
-/// How deep loops stand within each other.
-fn loops(node: &Node) -> usize {
-    let deepest = |nodes: &mut dyn Iterator<Item = &Node>| nodes.map(loops).max().unwrap_or(0);
-    match &node.expr {
-        Expr::Comprehension(all) => {
-            let over = loops(&all.iter_range);
-            let inner = [&all.accu_init, &all.loop_cond, &all.loop_step, &all.result];
-            over.max(1 + inner.into_iter().map(loops).max().unwrap_or(0))
+/// What a condition looks like, as far as that says how long it takes and how much stack.
+#[derive(Clone, Copy, Default)]
+struct Shape {
+    /// How deep parts stand within each other.
+    depth: usize,
+    /// How deep loops do.
+    loops: usize,
+    /// Whether maps or structures are built.
+    builds: bool,
+}
+
+impl Shape {
+    fn with(self, other: Self) -> Self {
+        Self {
+            depth: self.depth.max(other.depth),
+            loops: self.loops.max(other.loops),
+            builds: self.builds || other.builds,
         }
-        Expr::Call(call) => deepest(&mut call.args.iter().chain(call.target.as_deref())),
-        Expr::List(list) => deepest(&mut list.elements.iter()),
-        Expr::Select(select) => loops(&select.operand),
-        // Literals of maps and structures are of no use in a condition; a loop within one counts as one too many.
-        Expr::Map(_) | Expr::Struct(_) => 2,
-        _ => 0,
     }
+}
+
+fn shape(node: &Node) -> Shape {
+    let all = |nodes: &mut dyn Iterator<Item = &Node>| {
+        nodes.fold(Shape::default(), |whole, node| whole.with(shape(node)))
+    };
+    let mut whole = match &node.expr {
+        Expr::Comprehension(each) => {
+            let inner = [
+                &each.accu_init,
+                &each.loop_cond,
+                &each.loop_step,
+                &each.result,
+            ];
+            let mut inner = all(&mut inner.into_iter());
+            inner.loops += 1;
+            inner.with(shape(&each.iter_range))
+        }
+        Expr::Call(call) => all(&mut call.args.iter().chain(call.target.as_deref())),
+        Expr::List(list) => all(&mut list.elements.iter()),
+        Expr::Select(select) => shape(&select.operand),
+        Expr::Map(_) | Expr::Struct(_) => Shape {
+            builds: true,
+            ..Shape::default()
+        },
+        _ => Shape::default(),
+    };
+    whole.depth += 1;
+    whole
 }
 
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));

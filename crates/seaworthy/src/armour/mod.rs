@@ -1,7 +1,9 @@
 //! What the rules in front of the app remember: it outlives a configuration, and is shared by all workers.
 
 mod abuse;
+mod access;
 mod bans;
+mod bodies;
 mod keep;
 mod pools;
 mod security;
@@ -21,7 +23,9 @@ use seaworthy_telemetry::metrics::Registry;
 use crate::config::{Bans, Config, Route};
 
 pub use abuse::{FlagDocument, FlagsDocument};
+pub use access::Access;
 pub use bans::{BanDocument, BansDocument};
+pub use bodies::Described;
 pub use keep::keep;
 pub use pools::{PoolDocument, Pools, PoolsDocument, watch_memory};
 pub use security::SecurityDocument;

@@ -1,5 +1,7 @@
 //! The section `limits`: how long things may take and how large they may be.
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use seaworthy_config::Findings;
 use seaworthy_core::quantity::{Bound, Duration, Size};
@@ -36,6 +38,10 @@ pub struct Limits {
     /// they are closed at once. Default 10000.
     #[schemars(range(min = 1))]
     pub max_connections: u32,
+    /// A file of API keys, in short for `auth.api_keys.file`. Default: none.
+    pub keys_file: Option<PathBuf>,
+    /// The header that those keys come in. Default `X-API-Key`.
+    pub keys_header: Option<String>,
 }
 
 impl Default for Limits {
@@ -53,6 +59,8 @@ impl Default for Limits {
             max_uri: Size::kib(16),
             max_body: Bound::None,
             max_connections: 10_000,
+            keys_file: None,
+            keys_header: None,
         }
     }
 }

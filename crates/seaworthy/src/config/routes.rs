@@ -9,9 +9,11 @@ use seaworthy_core::quantity::{Bound, Duration, Size};
 use seaworthy_core::route::RouteTable;
 use serde::{Deserialize, Serialize};
 
+use super::auth::Demand;
 use super::concurrency::Places;
 use super::headers;
 use super::limits::Limits;
+use super::validation::Validation;
 
 /// Limits of one route, over the general ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -41,6 +43,12 @@ pub struct Route {
     /// Whether requests count towards a ban. Default `true`.
     #[serde(default)]
     pub bans: Option<bool>,
+    /// Whether its requests must say who makes them: `none`, `optional` or `required`. Default: as `auth.required` says.
+    #[serde(default)]
+    pub auth: Option<Demand>,
+    /// What its bodies have to be like. Default: as `validate` says.
+    #[serde(default)]
+    pub validate: Option<Validation>,
     /// Fields of its answers, over `headers`; an empty value takes a field away.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
