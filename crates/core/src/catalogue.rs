@@ -196,7 +196,7 @@ pub static UNAUTHORIZED: ErrorType = ErrorType {
     name: "Unauthorized",
     status: 401,
     message: "Credentials are required.",
-    hint: "Send the token as `Authorization: Bearer …`; the command line finds it in state_dir/instance.json.",
+    hint: "Of the service: send a valid API key or token as `auth` in the configuration asks for; the details say what is wrong with the one that came. Of the admin API: the command line finds its token in state_dir/instance.json.",
     retry_after: None,
 };
 
@@ -205,7 +205,34 @@ pub static FORBIDDEN: ErrorType = ErrorType {
     name: "Forbidden",
     status: 403,
     message: "This is not allowed.",
-    hint: "The caller's address or credentials do not permit it: check the `allow` of the endpoint and the origin of the request.",
+    hint: "The caller's address, credentials or policy do not permit it: check the `allow` of the endpoint, the origin of the request and what auth.policy decides.",
+    retry_after: None,
+};
+
+/// Who asks, or whether he may, cannot be found out at the moment.
+pub static AUTH_UNAVAILABLE: ErrorType = ErrorType {
+    name: "AuthUnavailable",
+    status: 503,
+    message: "Access cannot be decided at the moment.",
+    hint: "The keys of auth.jwt.jwks are too old to be believed, or the service of auth.policy did not answer: check that they can be reached; auth.jwt.max_stale and auth.policy.fail say how long and whether to do without.",
+    retry_after: Some(5),
+};
+
+/// The body of a request does not follow the rules of its route.
+pub static VALIDATION_FAILED: ErrorType = ErrorType {
+    name: "ValidationError",
+    status: 422,
+    message: "The request is not valid.",
+    hint: "The details name the field, its index and its value; the rules stand under `validate` of the route. With `mode: observe` they are only counted.",
+    retry_after: None,
+};
+
+/// A body that has to be checked has an encoding that nobody here reads.
+pub static UNSUPPORTED_MEDIA: ErrorType = ErrorType {
+    name: "UnsupportedMedia",
+    status: 415,
+    message: "The encoding or the type of the body is not supported.",
+    hint: "The route checks its bodies: JSON, plain, is read; compressed bodies and other types are not. Leave the encoding out, or take `validate` off the route.",
     retry_after: None,
 };
 
@@ -295,6 +322,9 @@ pub static ALL: &[&ErrorType] = &[
     &METHOD_NOT_ALLOWED,
     &UNAUTHORIZED,
     &FORBIDDEN,
+    &AUTH_UNAVAILABLE,
+    &VALIDATION_FAILED,
+    &UNSUPPORTED_MEDIA,
     &IP_BLOCKED,
     &ABUSE_DETECTED,
     &RATE_LIMIT_EXCEEDED,

@@ -357,6 +357,34 @@ pub mod metric {
         kind: Kind::Gauge,
         labels: &[],
     };
+    /// What the policy step decided.
+    pub static POLICY_DECISIONS: Metric = Metric {
+        name: "policy_decisions_total",
+        help: "Decisions of the policy step: allow, deny, or error when there was none.",
+        kind: Kind::Counter,
+        labels: &["decision"],
+    };
+    /// How long the policy step took.
+    pub static POLICY_LATENCY: Metric = Metric {
+        name: "policy_decision_latency_seconds",
+        help: "How long decisions of the policy step took.",
+        kind: Kind::Histogram(REQUEST_SECONDS),
+        labels: &[],
+    };
+    /// Who asked, by what vouched for him.
+    pub static AUTHENTICATIONS: Metric = Metric {
+        name: "seaworthy_authentications_total",
+        help: "Requests by what came of looking at their credentials.",
+        kind: Kind::Counter,
+        labels: &["outcome"],
+    };
+    /// Bodies that broke a rule.
+    pub static VALIDATION_FAILURES: Metric = Metric {
+        name: "validation_failures_total",
+        help: "Request bodies that broke a rule, refused or only observed.",
+        kind: Kind::Counter,
+        labels: &["mode"],
+    };
 
     /// Every metric.
     pub static ALL: &[&Metric] = &[
@@ -404,6 +432,10 @@ pub mod metric {
         &PROCESS_FDS,
         &PROCESS_CPU,
         &PROCESS_START,
+        &POLICY_DECISIONS,
+        &POLICY_LATENCY,
+        &AUTHENTICATIONS,
+        &VALIDATION_FAILURES,
     ];
 }
 
@@ -515,6 +547,14 @@ pub mod event {
     pub const HTTP_REJECTED: &str = "http.rejected";
     /// The app could not be reached, did not answer in time or broke off. A few of them each second are told.
     pub const UPSTREAM_FAILED: &str = "upstream.failed";
+    /// The keys of an issuer were read, for the first time or with other keys than before.
+    pub const KEYS_READ: &str = "auth.keys_read";
+    /// The keys of an issuer could not be read; the old ones stay until they are too old.
+    pub const KEYS_FAILED: &str = "auth.keys_failed";
+    /// The service that decides about requests failed. A few of them each second are told.
+    pub const POLICY_FAILED: &str = "auth.policy_failed";
+    /// The document that bodies are checked against was read, or could not be.
+    pub const SCHEMA_READ: &str = "validate.schema_read";
     /// A request was refused as intended, such as one that came during the drain; told at the level `debug`.
     pub const REQUEST_REFUSED: &str = "request.refused";
 }
@@ -553,6 +593,8 @@ mod tests {
                     "circuit_breaker_",
                     "retries_",
                     "rate_limiter_",
+                    "policy_",
+                    "validation_",
                 ]
                 .iter()
                 .any(|p| name.starts_with(p)),

@@ -15,6 +15,7 @@ pub struct Error {
     kind: &'static ErrorType,
     details: Vec<(&'static str, Value)>,
     retry_after: Option<Duration>,
+    message: Option<Box<str>>,
     // Boxed, because hardly any error has one and a map is a hundred bytes.
     headers: Option<Box<HeaderMap>>,
 }
@@ -26,8 +27,16 @@ impl Error {
             kind,
             details: Vec::new(),
             retry_after: None,
+            message: None,
             headers: None,
         }
+    }
+
+    /// Says it in words of its own instead of the catalogue's; like a detail it never holds a secret.
+    #[must_use]
+    pub fn worded(mut self, message: impl Into<Box<str>>) -> Self {
+        self.message = Some(message.into());
+        self
     }
 
     /// Adds a fact that helps the caller; it is shown to clients, so it never holds a secret or an inner address.
@@ -54,6 +63,11 @@ impl Error {
     /// The entry of the catalogue.
     pub fn kind(&self) -> &'static ErrorType {
         self.kind
+    }
+
+    /// What the caller is told.
+    pub fn message(&self) -> &str {
+        self.message.as_deref().unwrap_or(self.kind.message)
     }
 
     /// The facts added with [`Error::with`], in order.
@@ -86,7 +100,7 @@ impl fmt::Debug for Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.kind.message)?;
+        f.write_str(self.message())?;
         for (key, value) in &self.details {
             match value {
                 Value::String(text) => write!(f, ", {key}: {text}")?,

@@ -7,6 +7,7 @@
 
 pub mod abuse;
 pub mod attempt;
+pub mod auth;
 pub mod ban;
 pub mod body;
 pub mod breaker;
@@ -25,6 +26,7 @@ pub mod headers;
 pub mod identify;
 pub mod limit;
 pub mod observe;
+pub mod outbound;
 pub mod rescue;
 pub mod retry;
 pub mod reveal;
@@ -32,4 +34,5 @@ pub mod size;
 pub mod timeout;
 pub mod timer;
 pub mod upstream;
+pub mod validate;
 pub mod views;

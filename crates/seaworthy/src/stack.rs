@@ -8,6 +8,7 @@ use seaworthy_core::catalogue;
 use seaworthy_core::exchange::Observer;
 use seaworthy_http::abuse::{AbuseLayer, Place};
 use seaworthy_http::attempt::AttemptLayer;
+use seaworthy_http::auth::AuthLayer;
 use seaworthy_http::ban::BanLayer;
 use seaworthy_http::body::{RequestBody, ResponseBody};
 use seaworthy_http::breaker::BreakerLayer;
@@ -25,6 +26,7 @@ use seaworthy_http::size::{LimitSizeLayer, Limited};
 use seaworthy_http::timeout::{TimedBody, TimeoutLayer};
 use seaworthy_http::timer::SweepTimer;
 use seaworthy_http::upstream::{Upstream, UpstreamBody};
+use seaworthy_http::validate::{Checked, ValidateLayer};
 use seaworthy_http::views::MountLayer;
 use tower::{Service, ServiceBuilder};
 
@@ -38,7 +40,7 @@ pub type Body = ObservedBody<
 >;
 
 /// The app's answer, or what is served in its place.
-type FromApp = ResponseBody<UpstreamBody<Kept<Limited<RequestBody>>>>;
+type FromApp = ResponseBody<UpstreamBody<Kept<Checked<Limited<RequestBody>>>>>;
 
 /// What a request goes through for which there is no room: it is named, told and counted like any other, and probes are
 /// answered, because a busy instance is not a broken one.
@@ -101,6 +103,8 @@ pub fn build(
         .layer(BanLayer::new(Some(components.rules.bans.clone())))
         // A body that is too large costs the app nothing.
         .layer(LimitSizeLayer::new(components.sizes.as_slice().into()))
+        // Whoever says who he is has to be right, before anything is held against him or done for him.
+        .layer(AuthLayer::new(components.access.auth.clone()))
         // Sees what is refused below, which is held against whoever was recognised.
         .layer(AbuseLayer::new(
             components.rules.abuse.clone(),
@@ -111,6 +115,11 @@ pub fn build(
             components.rules.limits.limits(),
             buckets,
             timer.clone(),
+        ))
+        // Reading a body costs more than whatever could refuse it above, and less than a place inside.
+        .layer(ValidateLayer::new(
+            components.access.bodies.clone(),
+            Some(components.access.watch.clone()),
         ))
         // Whoever comes this far will be served, as soon as the app can.
         .layer(ConcurrencyLayer::new(

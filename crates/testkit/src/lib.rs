@@ -12,6 +12,7 @@ mod alone;
 pub mod binary;
 pub mod certificate;
 pub mod client;
+pub mod issuer;
 pub mod load;
 pub mod origin;
 pub mod process;

@@ -35,7 +35,7 @@ struct Told<'a> {
     /// What went wrong, as `seaworthy explain` knows it.
     r#type: &'static str,
     /// The same in words.
-    message: &'static str,
+    message: &'a str,
     /// What is known beyond that.
     details: BTreeMap<&'a str, &'a Value>,
     /// The id of the request, where it has one.
@@ -50,7 +50,7 @@ pub struct Problem<'a> {
     /// `urn:seaworthy:error:` and what went wrong.
     r#type: String,
     /// The same in words.
-    title: &'static str,
+    title: &'a str,
     /// The status code.
     status: u16,
     /// The id of the request, where it has one.
@@ -71,7 +71,7 @@ impl Format {
                 json(&Envelope {
                     error: Told {
                         r#type: kind.name,
-                        message: kind.message,
+                        message: error.message(),
                         details,
                         request_id,
                         timestamp: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
@@ -82,7 +82,7 @@ impl Format {
                 "application/problem+json",
                 json(&Problem {
                     r#type: format!("urn:seaworthy:error:{}", kind.name),
-                    title: kind.message,
+                    title: error.message(),
                     status: kind.status,
                     request_id,
                     details,

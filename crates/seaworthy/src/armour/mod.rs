@@ -1,7 +1,9 @@
 //! What the rules in front of the app remember: it outlives a configuration, and is shared by all workers.
 
 mod abuse;
+mod access;
 mod bans;
+mod bodies;
 mod breakers;
 mod fallbacks;
 mod keep;
@@ -27,7 +29,9 @@ use seaworthy_telemetry::metrics::Registry;
 use crate::config::{Bans, Config, Route};
 
 pub use abuse::{FlagDocument, FlagsDocument};
+pub use access::Access;
 pub use bans::{BanDocument, BansDocument};
+pub use bodies::Described;
 pub use breakers::{BreakerDocument, Breakers};
 pub use keep::keep;
 pub use limits::{CandidateDocument, LimitDocument, Limiting, LimitsDocument, ResetDocument};

@@ -25,7 +25,7 @@ use seaworthy_http::timer::SweepTimer;
 use seaworthy_http::upstream::{self, Roster};
 use seaworthy_telemetry::metrics::Registry;
 
-use crate::armour::Armour;
+use crate::armour::{Access, Armour};
 use crate::config::check::Check;
 use crate::config::endpoints::Listener;
 use crate::config::observe::ErrorFormat;
@@ -68,6 +68,8 @@ pub struct Components {
     pub traffic: Watch,
     /// The rules between a client and the app.
     pub rules: Rules,
+    /// Who may come in, and with what.
+    pub access: Access,
     armour: Armour,
     /// Connections of one worker.
     pub max_connections: usize,
@@ -95,6 +97,8 @@ pub struct State {
     pub routes: Arc<RouteTable>,
     /// What the rules in front of the app remember.
     pub armour: Armour,
+    /// Who may come in, and with what.
+    pub access: Access,
 }
 
 impl Components {
@@ -141,6 +145,7 @@ impl Components {
             rules: Rules::build(config, &routes, &timeouts, &state.armour, &state.registry),
             timeouts,
             armour: state.armour,
+            access: state.access,
             public_views: views::mounted(config, Listener::Public),
             admin_views: views::mounted(config, Listener::Admin),
             board: state.board,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use seaworthy_config::{Findings, Secret};
 use seaworthy_core::quantity::{Bound, Duration, Size};
@@ -83,6 +85,10 @@ pub struct Limits {
     pub headers: Shown,
     /// What `X-RateLimit-Reset` counts. Default `epoch`.
     pub reset: Reset,
+    /// A file of API keys, in short for `auth.api_keys.file`. Default: none.
+    pub keys_file: Option<PathBuf>,
+    /// The header that those keys come in. Default `X-API-Key`.
+    pub keys_header: Option<String>,
 }
 
 impl Default for Limits {
@@ -118,6 +124,8 @@ impl Default for Limits {
             max_keys: 100_000,
             headers: Shown::Both,
             reset: Reset::Epoch,
+            keys_file: None,
+            keys_header: None,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! the `validate` of the section; nothing here opens sockets or files other than the configuration's own.
 
 pub mod app;
+pub mod auth;
 pub mod bans;
 pub mod breakers;
 pub mod check;
@@ -29,6 +30,7 @@ pub mod service;
 pub mod shutdown;
 mod sources;
 mod text;
+pub mod validation;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -40,6 +42,7 @@ use seaworthy_telemetry::log;
 use serde::{Deserialize, Serialize};
 
 pub use app::App;
+pub use auth::Auth;
 pub use bans::{Abuse, Bans, Security};
 pub use breakers::Breaker;
 pub use concurrency::Concurrency;
@@ -59,6 +62,7 @@ pub use routes::Route;
 pub use service::Service;
 pub use shutdown::Shutdown;
 pub use sources::Options;
+pub use validation::Validation;
 
 /// Everything that `seaworthy.yaml` can say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -109,6 +113,10 @@ pub struct Config {
     pub headers: Headers,
     /// How much is shown of those who are named.
     pub security: Security,
+    /// Who makes a request, and whether he may.
+    pub auth: Auth,
+    /// What bodies have to be like. Default: nobody looks.
+    pub validate: Option<Validation>,
     /// How errors that Seaworthy itself answers look.
     pub errors: Errors,
     /// What is logged and how.
@@ -153,6 +161,8 @@ impl Default for Config {
             concurrency: None,
             headers: Headers::default(),
             security: Security::default(),
+            auth: Auth::default(),
+            validate: None,
             errors: Errors::default(),
             log: log::Config::default(),
             metrics: Metrics::default(),
@@ -197,6 +207,8 @@ impl Validate for Config {
         egress::validate(self, findings);
         concurrency::validate(self.concurrency.as_ref(), findings);
         headers::validate("headers.set", &self.headers.set, findings);
+        auth::validate(self, findings);
+        validation::validate(self, findings);
         routes::validate(self, findings);
         if let (service::Kind::Worker, Some(_)) = (self.service.kind, &self.app.connect) {
             findings

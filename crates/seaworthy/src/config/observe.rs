@@ -4,11 +4,23 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How errors that Seaworthy itself answers look.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Errors {
     /// The shape of the body. Default `envelope`.
     pub format: ErrorFormat,
+    /// Whether an answer about a body that is not valid repeats the value that is wrong. Secrets never are, and nothing beyond 200
+    /// characters. Default `true`.
+    pub echo_values: bool,
+}
+
+impl Default for Errors {
+    fn default() -> Self {
+        Self {
+            format: ErrorFormat::default(),
+            echo_values: true,
+        }
+    }
 }
 
 /// The shape of an error.

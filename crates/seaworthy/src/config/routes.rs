@@ -10,8 +10,10 @@ use seaworthy_core::quota::Spec;
 use seaworthy_core::route::RouteTable;
 use serde::{Deserialize, Serialize};
 
+use super::auth::Demand;
 use super::concurrency::{self, Places};
 use super::limits::Limits;
+use super::validation::Validation;
 use super::{Config, Retry, headers, retry};
 
 /// Limits of one route, over the general ones.
@@ -62,6 +64,12 @@ pub struct Route {
     /// How its requests are sent again. Default: the section `retry`.
     #[serde(default)]
     pub retry: Option<Retry>,
+    /// Whether its requests must say who makes them: `none`, `optional` or `required`. Default: as `auth.required` says.
+    #[serde(default)]
+    pub auth: Option<Demand>,
+    /// What its bodies have to be like. Default: as `validate` says.
+    #[serde(default)]
+    pub validate: Option<Validation>,
     /// Fields of its answers, over `headers`; an empty value takes a field away.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,

@@ -30,9 +30,9 @@ use super::judge::Judge;
 use super::last_word::LastWord;
 use super::plane::Plane;
 use super::shutdown::{Service, hooks, remember};
-use super::{budget, checks, state_dir};
+use super::{budget, checks, described, state_dir};
 use crate::admin::{self, Admin, Checks};
-use crate::armour::{self, Armour};
+use crate::armour::{self, Access, Armour};
 use crate::components::{Components, State};
 use crate::config::listen::{Admin as AdminAddress, Bind};
 use crate::config::service::Kind;
@@ -165,6 +165,7 @@ impl Parts {
                 move || breakers.metadata()
             })
         });
+        let access = Access::build(&config, &routes, clock, &registry)?;
         let state = State {
             roster,
             board: face.board().clone(),
@@ -175,6 +176,7 @@ impl Parts {
             registry: registry.clone(),
             routes: routes.clone(),
             armour: armour.clone(),
+            access,
         };
         let components = Arc::new(Components::build(&config, state));
         let changes = plan
@@ -220,6 +222,9 @@ impl Parts {
             key: tls.key.clone(),
             http2,
         });
+        if let Some(jwks) = self.components.access.jwks.clone() {
+            tokio::spawn(jwks.keep());
+        }
         Plane::start(&self.components, listener, files, access)
             .map_err(|error| Failure::usage(format!("{error:#}")).into())
     }
@@ -270,6 +275,10 @@ impl Parts {
                 tokio::spawn(self.face.clone().watch_suspension());
             }
             None => self.face.remote_ready(),
+        }
+        let described = self.components.access.described.clone();
+        if !described.is_empty() {
+            tokio::spawn(described::keep(described, self.face.clone()));
         }
         let judge = Judge::new(&self.config, self.face.clone(), health, journal.clone());
         Ok(Control {

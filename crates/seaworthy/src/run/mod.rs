@@ -9,6 +9,7 @@ mod boot;
 mod budget;
 mod checks;
 mod control;
+mod described;
 mod face;
 mod judge;
 mod last_word;

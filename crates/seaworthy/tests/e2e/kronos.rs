@@ -93,7 +93,13 @@ async fn batch_prediction() -> Result<()> {
 async fn error_handling() -> Result<()> {
     let seaworthy = start().await?;
     loaded(&seaworthy).await?;
-    for (body, status) in [("{", 400), (r#"{"features": "x"}"#, 422), ("{}", 422)] {
+    // What is no JSON never reaches the app.
+    let broken = predict(&seaworthy, "/v1/predict", "{").await?;
+    assert_eq!(
+        (broken.status, broken.error_type().as_deref()),
+        (422, Some("ValidationError"))
+    );
+    for (body, status) in [(r#"{"features": "x"}"#, 422), ("{}", 422)] {
         let answer = predict(&seaworthy, "/v1/predict", body).await?;
         // The app's own words, and not an envelope.
         assert_eq!(

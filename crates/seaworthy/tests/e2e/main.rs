@@ -3,6 +3,7 @@
 //! One file for each subject. What needs an installed server or tool stands in a module called `real`, which
 //! `scripts/test --fast` leaves out.
 
+mod auth;
 mod bans;
 mod breakers;
 mod checks;
@@ -32,6 +33,7 @@ mod starts;
 mod terminal;
 mod tls;
 mod uploads;
+mod validation;
 mod views;
 mod websocket;
 mod worker;
