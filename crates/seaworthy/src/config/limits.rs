@@ -179,14 +179,12 @@ pub(super) fn validate(limits: &Limits, findings: &mut Findings) {
             .related("limits.max_header_bytes")
             .help("raise `limits.max_header_bytes` or lower `limits.max_uri`");
     }
-    if let (Some(total), Some(response)) = (limits.total.get(), limits.response_timeout.get())
-        && total < response
-    {
-        findings
-            .error("limits.total", format!("a request may take {total} in all, but {response} to the first byte of its answer"))
-            .related("limits.response_timeout")
-            .help(format!("raise `limits.total` to at least {response}, or lower `limits.response_timeout`"));
-    }
+    total(limits, findings);
+    attempt(limits, findings);
+}
+
+/// A try that may take longer than the whole request is never cut short, and nobody means that.
+fn attempt(limits: &Limits, findings: &mut Findings) {
     let whole = [limits.total.get(), limits.response_timeout.get()];
     if let (Some(attempt), Some(whole)) = (
         limits.attempt_timeout.get(),
@@ -200,5 +198,16 @@ pub(super) fn validate(limits: &Limits, findings: &mut Findings) {
             )
             .related("limits.response_timeout")
             .help(format!("write at most `{whole}`"));
+    }
+}
+
+fn total(limits: &Limits, findings: &mut Findings) {
+    if let (Some(total), Some(response)) = (limits.total.get(), limits.response_timeout.get())
+        && total < response
+    {
+        findings
+            .error("limits.total", format!("a request may take {total} in all, but {response} to the first byte of its answer"))
+            .related("limits.response_timeout")
+            .help(format!("raise `limits.total` to at least {response}, or lower `limits.response_timeout`"));
     }
 }

@@ -97,22 +97,7 @@ pub(super) fn validate(config: &Config, findings: &mut Findings) {
             concurrency::validate_places(&path("concurrency"), places, findings);
         }
         headers::validate(&path("headers"), &route.headers, findings);
-        if let Some(own) = &route.retry {
-            retry::validate(&path("retry"), own, findings);
-        }
-        if let Some(name) = &route.breaker
-            && !config.breakers.contains_key(name)
-        {
-            findings
-                .error(
-                    path("breaker"),
-                    format!("there is no breaker called `{name}`"),
-                )
-                .related("breakers")
-                .help(format!(
-                    "add it, such as `breakers: {{{name}: {{failures: 5}}}}`"
-                ));
-        }
+        again(&path, route, config, findings);
         for (key, bound) in [
             ("timeout", route.timeout),
             ("response_timeout", route.response_timeout),
@@ -170,5 +155,25 @@ fn attempt(path: &str, route: &Route, limits: &Limits, findings: &mut Findings) 
             )
             .related("limits.response_timeout")
             .help(format!("write at most `{whole}`"));
+    }
+}
+
+/// What happens when the app fails.
+fn again(path: &dyn Fn(&str) -> String, route: &Route, config: &Config, findings: &mut Findings) {
+    if let Some(own) = &route.retry {
+        retry::validate(&path("retry"), own, findings);
+    }
+    if let Some(name) = &route.breaker
+        && !config.breakers.contains_key(name)
+    {
+        findings
+            .error(
+                path("breaker"),
+                format!("there is no breaker called `{name}`"),
+            )
+            .related("breakers")
+            .help(format!(
+                "add it, such as `breakers: {{{name}: {{failures: 5}}}}`"
+            ));
     }
 }

@@ -241,15 +241,7 @@ impl Parts {
         let plane = self.plane.take().expect("started before");
         let persist = self.config.bans.as_ref().is_none_or(|bans| bans.persist);
         tokio::spawn(armour::keep(self.armour.clone(), folder.clone(), persist));
-        egress::start(&self.config, &self.armour, &self.registry).await?;
-        if let Some(memory) = self
-            .config
-            .concurrency
-            .as_ref()
-            .and_then(|wish| wish.memory.clone())
-        {
-            tokio::spawn(armour::watch_memory(self.armour.pools.pressure(), memory));
-        }
+        self.open_ways().await?;
         let (requests, incoming) = mpsc::channel(16);
         let reaper = Reaper::start(true).context("cannot watch child processes")?;
         checks::leave_children_to_them(&reaper);
@@ -301,6 +293,20 @@ impl Parts {
             incoming,
             instance,
         })
+    }
+
+    /// What the rules do beside the requests: ways out, and an eye on the memory.
+    async fn open_ways(&self) -> anyhow::Result<()> {
+        egress::start(&self.config, &self.armour, &self.registry).await?;
+        if let Some(memory) = self
+            .config
+            .concurrency
+            .as_ref()
+            .and_then(|wish| wish.memory.clone())
+        {
+            tokio::spawn(armour::watch_memory(self.armour.pools.pressure(), memory));
+        }
+        Ok(())
     }
 
     fn supervise(&self, app: App, reaper: &Reaper, journal: &Journal, plane: &Plane) -> Supervisor {
