@@ -1,8 +1,8 @@
 //! What a request shows of who makes it, read from its fields without believing any of it.
 //!
 //! A field that must stand alone and comes twice says two things, and whichever of them we took, the app might take the
-//! other: such a request is refused. What `Connection` lists is still read here, because a client cannot make a field
-//! unsaid for us that way; it only keeps it from the app.
+//! other: such a request is refused. What `Connection` lists counts as not sent behind our edge, for us as for the app; in
+//! front of another server this layer reads it, which can only refuse more.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 

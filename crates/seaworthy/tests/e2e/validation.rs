@@ -216,7 +216,7 @@ async fn an_old_version_is_only_observed_and_gets_the_very_same_bytes() -> Resul
     // A body that cannot be checked passes whole where it is only observed.
     let large = "x".repeat(3 << 20);
     assert_eq!(post(&seaworthy, "/v1/predict", &large).await?.status, 200);
-    assert!(origin.text().ends_with(&large));
+    assert!(origin.text().contains(&large));
     Ok(())
 }
 
