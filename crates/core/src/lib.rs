@@ -12,6 +12,7 @@ pub mod ban;
 pub mod budget;
 pub mod catalogue;
 pub mod clock;
+pub mod concurrency;
 pub mod dsn;
 pub mod event;
 pub mod exchange;

@@ -189,6 +189,34 @@ pub mod metric {
         kind: Kind::Gauge,
         labels: &[],
     };
+    /// How many requests may be inside.
+    pub static CONCURRENCY_LIMIT: Metric = Metric {
+        name: "seaworthy_concurrency_limit",
+        help: "Requests that may be inside the app at a time.",
+        kind: Kind::Gauge,
+        labels: &["pool"],
+    };
+    /// How many are.
+    pub static CONCURRENCY_INSIDE: Metric = Metric {
+        name: "seaworthy_concurrency_inside",
+        help: "Requests that have a place inside the app.",
+        kind: Kind::Gauge,
+        labels: &["pool"],
+    };
+    /// How many wait.
+    pub static CONCURRENCY_WAITING: Metric = Metric {
+        name: "seaworthy_concurrency_waiting",
+        help: "Requests that wait for a place.",
+        kind: Kind::Gauge,
+        labels: &["pool"],
+    };
+    /// How many were turned away.
+    pub static CONCURRENCY_REFUSED: Metric = Metric {
+        name: "seaworthy_concurrency_refused_total",
+        help: "Requests refused for want of a place.",
+        kind: Kind::Counter,
+        labels: &["pool"],
+    };
     /// Copies of the app that are ready.
     pub static CHILDREN_READY: Metric = Metric {
         name: "seaworthy_children_ready",
@@ -289,6 +317,10 @@ pub mod metric {
         &BANS_UNCOUNTED,
         &ABUSE_EVENTS,
         &ABUSE_FLAGS,
+        &CONCURRENCY_LIMIT,
+        &CONCURRENCY_INSIDE,
+        &CONCURRENCY_WAITING,
+        &CONCURRENCY_REFUSED,
         &CHILDREN_READY,
         &LIFECYCLE_STATE,
         &BUILD_INFO,
@@ -371,6 +403,8 @@ pub mod event {
     pub const LIMITS_RECOVERED: &str = "limits.recovered";
     /// Somebody filled a bucket by hand.
     pub const LIMITS_RESET: &str = "limits.reset";
+    /// So little memory is left that what matters less is refused, or no longer.
+    pub const MEMORY_PRESSURE: &str = "memory.pressure";
     /// A feature runs on its fallback from now on.
     pub const FEATURE_DEGRADED: &str = "feature.degraded";
     /// A feature is as it should be again.

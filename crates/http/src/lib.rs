@@ -8,6 +8,7 @@
 pub mod abuse;
 pub mod ban;
 pub mod body;
+pub mod concurrency;
 pub mod drain;
 pub mod edge;
 pub mod error;

@@ -12,8 +12,8 @@ use seaworthy_http::rescue;
 use serde_json::{Map, Value, json};
 
 use crate::armour::{
-    BanDocument, BansDocument, FlagDocument, FlagsDocument, LimitsDocument, ResetDocument,
-    SecurityDocument,
+    BanDocument, BansDocument, FlagDocument, FlagsDocument, LimitsDocument, PoolsDocument,
+    ResetDocument, SecurityDocument,
 };
 use crate::instance::{Phase, Status};
 
@@ -28,7 +28,7 @@ pub struct Document {
 }
 
 /// All of them.
-pub const ALL: [Document; 22] = [
+pub const ALL: [Document; 23] = [
     Document {
         name: "health",
         about: "health, in Seaworthy's own shape",
@@ -113,6 +113,11 @@ pub const ALL: [Document; 22] = [
         name: "flag",
         about: "one who is flagged",
         schema: FlagDocument::json_schema,
+    },
+    Document {
+        name: "concurrency",
+        about: "how busy the app is, as /-/concurrency answers",
+        schema: PoolsDocument::json_schema,
     },
     Document {
         name: "security",

@@ -9,6 +9,7 @@ use seaworthy_core::exchange::Observer;
 use seaworthy_http::abuse::{AbuseLayer, Place};
 use seaworthy_http::ban::BanLayer;
 use seaworthy_http::body::{RequestBody, ResponseBody};
+use seaworthy_http::concurrency::{ConcurrencyLayer, PlaceBody};
 use seaworthy_http::drain::{Drain, DrainBody, DrainLayer};
 use seaworthy_http::error::Error;
 use seaworthy_http::headers::HeadersLayer;
@@ -28,7 +29,7 @@ use crate::views::{MergeLayer, Table};
 
 /// The body of whatever comes back.
 pub type Body = ObservedBody<
-    ResponseBody<DrainBody<TimedBody<UpstreamBody<Limited<RequestBody>>, SweepTimer>>>,
+    ResponseBody<DrainBody<PlaceBody<TimedBody<UpstreamBody<Limited<RequestBody>>, SweepTimer>>>>,
     Rc<dyn Observer>,
 >;
 
@@ -101,6 +102,13 @@ pub fn build(
         .layer(RateLimitLayer::new(
             components.rules.limits.limits(),
             buckets,
+            timer.clone(),
+        ))
+        // Whoever comes this far will be served, as soon as the app can.
+        .layer(ConcurrencyLayer::new(
+            components.rules.concurrency.clone(),
+            components.rules.pressure.clone(),
+            components.rules.clock,
             timer.clone(),
         ))
         // The clocks cover waiting for a starting app as well as the app's own time.

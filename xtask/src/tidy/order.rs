@@ -7,8 +7,9 @@ use crate::tree::Tree;
 const PRODUCT: &str = "crates/seaworthy";
 
 /// The modules of the product from left to right; those on one line stand beside each other.
-const ORDER: [&[&str]; 9] = [
+const ORDER: [&[&str]; 10] = [
     &["config", "failure", "instance", "mock"],
+    &["armour"],
     &["launch", "schemas", "views"],
     &["components"],
     &["stack"],

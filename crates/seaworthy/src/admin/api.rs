@@ -11,7 +11,7 @@ use seaworthy_http::views::Views;
 use tokio::sync::oneshot;
 
 use super::operation::Operation;
-use super::{Admin, Request, bans, checks, features, guard, limits};
+use super::{Admin, Request, armour, checks, features, guard, limits};
 use crate::instance::client::{self, Question};
 use crate::instance::{Phase, Status};
 use crate::views::{PATIENCE, Part};
@@ -49,7 +49,7 @@ pub fn operations() -> impl Iterator<Item = &'static Operation> {
         .iter()
         .chain(&checks::OPERATIONS)
         .chain(&features::OPERATIONS)
-        .chain(&bans::OPERATIONS)
+        .chain(&armour::OPERATIONS)
         .chain(&limits::OPERATIONS)
 }
 

@@ -4,7 +4,7 @@
 //! by name as well, or a web page could make a visitor's browser send them (DNS rebinding).
 
 mod api;
-mod bans;
+mod armour;
 mod checks;
 mod features;
 mod guard;

@@ -4,6 +4,7 @@ mod abuse;
 mod bans;
 mod keep;
 mod limits;
+mod pools;
 mod security;
 mod time;
 
@@ -24,6 +25,7 @@ pub use abuse::{FlagDocument, FlagsDocument};
 pub use bans::{BanDocument, BansDocument};
 pub use keep::keep;
 pub use limits::{CandidateDocument, LimitDocument, Limiting, LimitsDocument, ResetDocument};
+pub use pools::{PoolDocument, Pools, PoolsDocument, watch_memory};
 pub use security::SecurityDocument;
 pub use time::clock;
 
@@ -41,6 +43,8 @@ pub struct Armour {
     pub abuse: Arc<Watch>,
     /// How often somebody may ask.
     pub limits: Limiting,
+    /// Places for requests.
+    pub pools: Pools,
     /// How much of them is shown.
     pub reveal: Reveal,
     /// The length of a block by hand, and when strangers are blocked.
@@ -65,6 +69,7 @@ impl Armour {
             bans,
             abuse: Arc::new(Watch::new(callers)),
             limits: Limiting::new(config, clock, registry),
+            pools: Pools::default(),
             reveal: config.security.shown(),
             rules: config.bans.as_ref().map(Bans::rules),
             watched: config.abuse.as_ref().map(crate::config::Abuse::rules),

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use seaworthy_http::{abuse, ban, headers};
+use seaworthy_core::clock::Clock;
+use seaworthy_http::{abuse, ban, concurrency, headers};
 use seaworthy_telemetry::metrics::Registry;
 
 use crate::armour::{Armour, Limiting};
@@ -19,6 +20,12 @@ pub struct Rules {
     pub limits: Limiting,
     /// Who is watched, if anybody is.
     pub abuse: Option<Arc<abuse::Guard>>,
+    /// Places for requests.
+    pub concurrency: Vec<concurrency::Rule>,
+    /// What is refused while memory is short.
+    pub pressure: Arc<concurrency::Pressure>,
+    /// What all moments are of.
+    pub clock: Clock,
 }
 
 impl Rules {
@@ -27,7 +34,7 @@ impl Rules {
         config: &Config,
         routes: &[Option<&Route>],
         armour: &Armour,
-        registry: &Registry,
+        registry: &Arc<Registry>,
     ) -> Self {
         let headers = routes.iter().map(|route| {
             let own = route.map(|route| &route.headers);
@@ -38,6 +45,9 @@ impl Rules {
             bans: armour.ban_guard(routes),
             limits: armour.limits.clone(),
             abuse: armour.abuse_guard(config, registry),
+            concurrency: armour.pools.rules(config, routes, registry),
+            pressure: armour.pools.pressure(),
+            clock: armour.clock,
         }
     }
 }

@@ -8,6 +8,7 @@ use seaworthy_core::quantity::Duration;
 use seaworthy_core::route::RouteTable;
 use seaworthy_core::window;
 use seaworthy_http::reveal::Reveal;
+use seaworthy_telemetry::access::Shown;
 use serde::{Deserialize, Serialize};
 
 /// Addresses that ask too often are shut out for a while. Views, such as probes, are never counted.
@@ -160,11 +161,20 @@ impl Abuse {
 #[serde(default, deny_unknown_fields)]
 pub struct Security {
     /// How addresses and callers are shown by the admin API, the view `security` and the log. Default: masked, and the access log
-    /// has whole addresses.
+    /// has whole addresses; set, it holds for the access log too.
     pub reveal: Option<Reveal>,
 }
 
 impl Security {
+    /// How the access log shows clients, where not as they are.
+    pub fn in_lines(&self) -> Option<Shown> {
+        match self.reveal {
+            None | Some(Reveal::Raw) => None,
+            Some(Reveal::Masked) => Some(Shown(|address| Reveal::Masked.address(address))),
+            Some(Reveal::Hash) => Some(Shown(|address| Reveal::Hash.address(address))),
+        }
+    }
+
     /// How somebody is shown to operators.
     pub fn shown(&self) -> Reveal {
         self.reveal.unwrap_or_default()

@@ -7,6 +7,7 @@
 pub mod app;
 pub mod bans;
 pub mod check;
+pub mod concurrency;
 pub mod endpoints;
 mod found;
 pub mod headers;
@@ -35,6 +36,7 @@ use serde::{Deserialize, Serialize};
 
 pub use app::App;
 pub use bans::{Abuse, Bans, Security};
+pub use concurrency::Concurrency;
 pub use endpoints::Endpoint;
 pub use headers::Headers;
 pub use health::Health;
@@ -82,6 +84,8 @@ pub struct Config {
     pub bans: Option<Bans>,
     /// Callers that cause what honest ones seldom cause are flagged. Default: nobody is.
     pub abuse: Option<Abuse>,
+    /// How many requests are inside the app at a time. Default: as many as come.
+    pub concurrency: Option<Concurrency>,
     /// Fields that every answer bears.
     pub headers: Headers,
     /// How much is shown of those who are named.
@@ -123,6 +127,7 @@ impl Default for Config {
             redis: Redis::default(),
             bans: None,
             abuse: None,
+            concurrency: None,
             headers: Headers::default(),
             security: Security::default(),
             errors: Errors::default(),
@@ -161,6 +166,7 @@ impl Validate for Config {
         rates::validate(self, findings);
         redis::validate(self, findings);
         bans::validate(self.bans.as_ref(), self.abuse.as_ref(), findings);
+        concurrency::validate(self.concurrency.as_ref(), findings);
         headers::validate("headers.set", &self.headers.set, findings);
         routes::validate(&self.routes, &self.limits, findings);
         if let (service::Kind::Worker, Some(_)) = (self.service.kind, &self.app.connect) {

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use seaworthy_config::Findings;
+use seaworthy_core::concurrency::Priority;
 use seaworthy_core::quantity::{Bound, Duration, Size};
 use seaworthy_core::quota::Spec;
 use seaworthy_core::route::RouteTable;
 use serde::{Deserialize, Serialize};
 
+use super::concurrency::{self, Places};
 use super::headers;
 use super::limits::Limits;
 
@@ -42,6 +44,12 @@ pub struct Route {
     /// reserved meanwhile. Default: none.
     #[serde(default)]
     pub cost_header: Option<String>,
+    /// Places of its own, within those of all. Default: none.
+    #[serde(default)]
+    pub concurrency: Option<Places>,
+    /// How much its requests matter when not everything can be served: `low`, `normal`, `high` or `critical`. Default `normal`.
+    #[serde(default)]
+    pub priority: Option<Priority>,
     /// Whether requests count towards a ban. Default `true`.
     #[serde(default)]
     pub bans: Option<bool>,
@@ -66,6 +74,9 @@ pub(super) fn validate(routes: &[Route], limits: &Limits, findings: &mut Finding
                     format!("`{}` is listed twice", route.pattern),
                 )
                 .help("keep one of the two");
+        }
+        if let Some(places) = &route.concurrency {
+            concurrency::validate_places(&path("concurrency"), places, findings);
         }
         headers::validate(&path("headers"), &route.headers, findings);
         for (key, bound) in [

@@ -192,6 +192,7 @@ impl Parts {
                 format: self.config.log.format,
                 service: self.config.service.name.clone(),
                 routes: self.routes.templates().to_vec(),
+                shown: self.config.security.in_lines(),
             })
         });
         let access = access.transpose().context("cannot start the access log")?;
@@ -224,6 +225,14 @@ impl Parts {
         let plane = self.plane.take().expect("started before");
         let persist = self.config.bans.as_ref().is_none_or(|bans| bans.persist);
         tokio::spawn(armour::keep(self.armour.clone(), folder.clone(), persist));
+        if let Some(memory) = self
+            .config
+            .concurrency
+            .as_ref()
+            .and_then(|wish| wish.memory.clone())
+        {
+            tokio::spawn(armour::watch_memory(self.armour.pools.pressure(), memory));
+        }
         let (requests, incoming) = mpsc::channel(16);
         let reaper = Reaper::start(true).context("cannot watch child processes")?;
         checks::leave_children_to_them(&reaper);

@@ -295,6 +295,7 @@ async fn where_addresses_are_hashed_operators_still_let_them_in() -> Result<()> 
     let metrics = front.seaworthy.look("/metrics").await?.text();
     assert!(!metrics.contains("203.0.113.7"));
     front.seaworthy.wait_event("ban.set").await?;
+    front.seaworthy.wait_event("request").await?;
     let log = front.seaworthy.output().stderr();
     assert!(!log.contains("203.0.113.7"), "{log}");
     assert_eq!(

@@ -17,7 +17,12 @@ const HOUSE: [(&str, &str); 5] = [
 
 fn bears(answer: &Response, fields: &[(&str, &str)]) {
     for (name, value) in fields {
-        assert_eq!(answer.head.all(name), [*value], "{name} of {}", answer.status);
+        assert_eq!(
+            answer.head.all(name),
+            [*value],
+            "{name} of {}",
+            answer.status
+        );
     }
 }
 

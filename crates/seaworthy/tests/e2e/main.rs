@@ -5,6 +5,7 @@
 
 mod bans;
 mod checks;
+mod concurrency;
 mod configuration;
 mod endpoints;
 mod errors;

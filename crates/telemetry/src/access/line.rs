@@ -11,6 +11,7 @@ use std::time::Duration;
 use seaworthy_core::exchange::Finished;
 use seaworthy_core::names::event;
 
+use super::Shown;
 use crate::json;
 use crate::log::Format;
 use crate::stamp::three_digits;
@@ -52,6 +53,7 @@ pub(super) struct Prefix {
     before_method: Box<[u8]>,
     /// From behind the path to the status, for each route.
     routes: Box<[Box<[u8]>]>,
+    shown: Option<Shown>,
 }
 
 impl Prefix {
@@ -80,7 +82,14 @@ impl Prefix {
                 .iter()
                 .map(|route| around(br#"","route":""#, route, ROUTE_LIMIT, br#"","status":"#))
                 .collect(),
+            shown: None,
         }
+    }
+
+    /// Writes addresses as `shown` says.
+    pub(super) fn showing(mut self, shown: Option<Shown>) -> Self {
+        self.shown = shown;
+        self
     }
 
     fn route(&self, done: &Finished<'_>) -> &[u8] {
@@ -123,7 +132,7 @@ fn write_json(out: &mut Vec<u8>, prefix: &Prefix, stamp: &[u8; 24], done: &Finis
     number(out, done.bytes_in);
     out.extend_from_slice(br#","bytes_out":"#);
     number(out, done.bytes_out);
-    write_identity(out, done);
+    write_identity(out, prefix, done);
     out.extend_from_slice(br#","error":"#);
     match done.error {
         Some(error) => quoted(out, error.as_bytes(), ID_LIMIT),
@@ -140,11 +149,14 @@ fn write_json(out: &mut Vec<u8>, prefix: &Prefix, stamp: &[u8; 24], done: &Finis
 }
 
 /// Who asked, and under which ids.
-fn write_identity(out: &mut Vec<u8>, done: &Finished<'_>) {
+fn write_identity(out: &mut Vec<u8>, prefix: &Prefix, done: &Finished<'_>) {
     match done.client {
         Some(ip) => {
             out.extend_from_slice(br#","client":""#);
-            address(out, ip);
+            match prefix.shown {
+                None => address(out, ip),
+                Some(Shown(shown)) => json::push_bounded(out, shown(ip).as_bytes(), 64),
+            }
             out.extend_from_slice(br#"","request_id":""#);
         }
         None => out.extend_from_slice(br#","client":null,"request_id":""#),

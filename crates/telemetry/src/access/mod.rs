@@ -13,6 +13,7 @@ mod writer;
 
 use std::cell::RefCell;
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -43,6 +44,18 @@ pub struct Config {
     pub service: String,
     /// The templates of the routes by number, as `RouteTable::templates` gives them.
     pub routes: Vec<String>,
+    /// How addresses of clients are written. Without it they are written whole, which is by far the fastest.
+    pub shown: Option<Shown>,
+}
+
+/// How the address of a client is written where it is not written whole: at most 64 letters, digits, dots and colons.
+#[derive(Clone, Copy)]
+pub struct Shown(pub fn(IpAddr) -> String);
+
+impl std::fmt::Debug for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shown")
+    }
 }
 
 /// The writing thread, from the side of whoever owns it.
@@ -101,7 +114,9 @@ impl Writer {
             sender,
             shared,
             ended,
-            prefix: Arc::new(Prefix::new(shape, &config.service, &config.routes)),
+            prefix: Arc::new(
+                Prefix::new(shape, &config.service, &config.routes).showing(config.shown),
+            ),
         })
     }
 

@@ -67,6 +67,7 @@ fn config(format: Format) -> Config {
         format,
         service: "kronos".to_owned(),
         routes: vec!["unmatched".to_owned(), "/v1/predict*".to_owned()],
+        shown: None,
     }
 }
 

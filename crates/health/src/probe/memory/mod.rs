@@ -104,6 +104,12 @@ impl Memory {
     }
 }
 
+/// How much of the memory is in use that the tightest limit leaves, in percent; `None` where that cannot be read. `root` holds
+/// `proc` and `sys`. It reads files, and may block.
+pub fn percent_in_use(root: &Path) -> Option<f64> {
+    Usage::of(root).map(Usage::percent)
+}
+
 /// What is in use of what there is, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Usage {

@@ -38,6 +38,8 @@ pub enum What {
     /// Let a blocked address or network in again
     #[command(visible_alias = "unblock")]
     Unban(bans::Unban),
+    /// How busy the app is: requests inside, and those that wait
+    Concurrency(#[command(flatten)] super::locate::Which),
     /// Who is flagged for what they cause
     #[command(subcommand)]
     Abuse(abuse::Abuse),
@@ -51,8 +53,24 @@ pub(super) async fn execute(global: &Global, args: &CtlArgs) -> anyhow::Result<(
         What::Bans(which) => bans::list(global, which).await,
         What::Ban(ban) => bans::ban(global, ban).await,
         What::Unban(unban) => bans::unban(global, unban).await,
+        What::Concurrency(which) => concurrency(global, which).await,
         What::Abuse(abuse) => abuse::execute(global, abuse).await,
     }
+}
+
+async fn concurrency(global: &Global, which: &super::locate::Which) -> anyhow::Result<()> {
+    let found = super::locate::find(which)?;
+    let answer = found
+        .ask(hyper::Method::GET, "/-/concurrency", TIMEOUT)
+        .await?;
+    if global.json {
+        super::output::json(&answer);
+    } else {
+        let columns = ["name", "limit", "inside", "waiting", "refused"];
+        let empty = "nothing bounds how many requests are inside";
+        super::output::data(&table(&answer["pools"], &columns, empty));
+    }
+    Ok(())
 }
 
 /// `text` as one segment of a path.

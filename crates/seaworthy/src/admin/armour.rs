@@ -1,4 +1,5 @@
-//! Who is shut out, and who is flagged: seeing it, and changing it by hand.
+//! What the rules in front of the app remember: who is shut out, who is flagged, who is inside. Seeing it, and changing it by
+//! hand.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -15,7 +16,7 @@ use serde::Deserialize;
 
 use super::operation::Operation;
 use super::{Admin, guard};
-use crate::armour::{BansDocument, FlagsDocument};
+use crate::armour::{BansDocument, FlagsDocument, PoolsDocument};
 use crate::schemas;
 
 /// How long a block by hand lasts where no section says how long.
@@ -25,7 +26,13 @@ const LONGEST: usize = 128;
 /// So is the name of a caller.
 const LONGEST_NAME: usize = 256;
 
-pub(super) const OPERATIONS: [Operation; 6] = [
+pub(super) const OPERATIONS: [Operation; 7] = [
+    Operation::get(
+        "/-/concurrency",
+        "How busy the app is.",
+        "concurrency",
+        || get(concurrency),
+    ),
     Operation::get("/-/bans", "Who is blocked.", "bans", || get(list)),
     Operation::post(
         "/-/bans",
@@ -139,6 +146,10 @@ async fn unban(State(admin): State<Admin>, Path(address): Path<String>) -> Respo
         "{shown} may come in again, by hand"
     );
     StatusCode::NO_CONTENT.into_response()
+}
+
+async fn concurrency(State(admin): State<Admin>) -> Json<PoolsDocument> {
+    Json(admin.armour.pools.document())
 }
 
 async fn flags(State(admin): State<Admin>) -> Json<FlagsDocument> {
