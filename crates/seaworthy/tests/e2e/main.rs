@@ -22,6 +22,7 @@ mod openapi;
 mod operations;
 mod presets;
 mod protocols;
+mod rates;
 mod schemas;
 mod stall;
 mod starts;
