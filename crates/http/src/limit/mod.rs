@@ -11,9 +11,12 @@
 //! Raw fields of strangers are never keys: a principal is one that something vouched for, and a field counts only when the peer is
 //! a trusted proxy. Whatever names somebody is hashed before it is kept.
 
+mod chosen;
 mod fields;
 mod key;
 mod layer;
+#[cfg(feature = "redis")]
+mod leases;
 mod memory;
 mod policy;
 #[cfg(feature = "redis")]
@@ -23,6 +26,7 @@ mod rules;
 mod store;
 mod worded;
 
+pub use chosen::{Chosen, Later, Ticket};
 pub use fields::{Fields, Reset};
 pub use key::{Identify, Key, Keyed, Keys, Part};
 pub use layer::{RateLimit, RateLimitLayer, ResponseFuture};
@@ -31,7 +35,7 @@ pub use policy::{
     ANONYMOUS, Action, Candidate, OnStoreError, Policy, PolicyConfig, ROUTE, Tally, USER,
 };
 pub use rules::{Limits, Rules};
-pub use store::{Ask, Bucket, Chosen, Later, Source, Store, Taking, Ticket, Verdict, Who};
+pub use store::{Ask, Bucket, Source, Store, Taking, Verdict, Who};
 
 #[cfg(test)]
 mod tests;

@@ -156,7 +156,7 @@ pub struct Policy {
     #[cfg(feature = "redis")]
     seen: Option<Buckets>,
     #[cfg(feature = "redis")]
-    leases: std::sync::OnceLock<super::redis::Leases>,
+    leases: std::sync::OnceLock<super::leases::Leases>,
     candidate: Option<Candidate>,
     tally: Tally,
     pub(super) worded: Option<Worded>,
@@ -220,15 +220,15 @@ impl Policy {
     }
 
     #[cfg(feature = "redis")]
-    pub(super) fn leases(&self) -> Option<&super::redis::Leases> {
+    pub(super) fn leases(&self) -> Option<&super::leases::Leases> {
         self.leases.get()
     }
 
     #[cfg(feature = "redis")]
     pub(super) fn lease(
         &self,
-        make: impl FnOnce() -> super::redis::Leases,
-    ) -> &super::redis::Leases {
+        make: impl FnOnce() -> super::leases::Leases,
+    ) -> &super::leases::Leases {
         self.leases.get_or_init(make)
     }
 

@@ -12,7 +12,6 @@
 //!
 //! **With leases** ([`seaworthy_core::quota::Lease`]) a busy key costs a few questions a second, for an excess that is bounded.
 
-mod leases;
 mod link;
 mod script;
 mod target;
@@ -29,15 +28,14 @@ use redis::aio::MultiplexedConnection;
 use seaworthy_core::clock::{Clock, Moment};
 use seaworthy_core::quota::{Buckets, Decision, Quota, Standing, Terms};
 
-pub(in crate::limit) use leases::Leases;
-use leases::Next;
 use link::{Circumstances, Link};
-use script::{Question, Reply};
+use script::Question;
 
 pub use link::OnChange;
 pub use target::Target;
 
 use super::key::Key;
+use super::leases::{Leases, Next, Reply};
 use super::memory::FREE;
 use super::policy::{OnStoreError, Policy};
 use super::store::{Ask, Bucket, Source, Store, Taking, Verdict};

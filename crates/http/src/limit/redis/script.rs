@@ -5,8 +5,9 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind};
-use seaworthy_core::quota::{Decision, Quota, Refill, Standing};
+use seaworthy_core::quota::{Quota, Refill, Standing};
 
+use crate::limit::leases::Reply;
 use crate::reveal::hex;
 
 /// Takes tokens from a bucket. Everything is decided in here, by the server's clock, so that replicas whose clocks differ agree.
@@ -23,28 +24,6 @@ pub(super) struct Question {
     pub(super) owed: u64,
     /// Tokens that this process knows to be missing, should the server have forgotten the bucket.
     pub(super) lost: u64,
-}
-
-/// What it answers.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Reply {
-    /// Tokens that were given.
-    pub(super) given: u64,
-    pub(super) standing: Standing,
-    pub(super) retry_after: Option<Duration>,
-}
-
-impl Reply {
-    /// What it means for somebody who needed tokens.
-    pub(super) fn decision(&self, need: u64) -> Decision {
-        if self.given >= need {
-            return Decision::Taken(self.standing);
-        }
-        Decision::Refused {
-            standing: self.standing,
-            retry_after: self.retry_after,
-        }
-    }
 }
 
 /// The script's name on servers.

@@ -10,10 +10,30 @@ use seaworthy_core::clock::Moment;
 use seaworthy_core::quota::{Decision, Lease, Spend, Standing, Terms};
 use tokio::sync::Notify;
 
-use super::script::Reply;
-
 /// Keys with a lease at a time, for each limit.
 const PLACES: usize = 4096;
+
+/// What a store answers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reply {
+    /// Tokens that were given.
+    pub(super) given: u64,
+    pub(super) standing: Standing,
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl Reply {
+    /// What it means for somebody who needed tokens.
+    pub(super) fn decision(&self, need: u64) -> Decision {
+        if self.given >= need {
+            return Decision::Taken(self.standing);
+        }
+        Decision::Refused {
+            standing: self.standing,
+            retry_after: self.retry_after,
+        }
+    }
+}
 
 /// What is known of one key.
 #[derive(Debug, Default)]
@@ -42,7 +62,7 @@ pub(super) enum Next {
 
 /// See the [module documentation](self).
 #[derive(Debug)]
-pub(in crate::limit) struct Leases {
+pub(super) struct Leases {
     pub(super) terms: Terms,
     places: Box<[Mutex<Place>]>,
 }
