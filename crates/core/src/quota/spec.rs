@@ -161,6 +161,7 @@ impl JsonSchema for PerSecond {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "number",
+            "title": "number",
             "description": "How many in a second, with at most six decimals.",
             "minimum": 0,
             "maximum": 1_000_000_000,
@@ -199,6 +200,7 @@ impl JsonSchema for Spec {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         json_schema!({
+            "title": "rate, capacity and refill, or `unlimited`",
             "description": "How many requests: a rate such as `100/min`, `{capacity, refill_per_sec}`, or `unlimited`.",
             "anyOf": [
                 { "type": "string", "const": "unlimited", "description": "No limit." },

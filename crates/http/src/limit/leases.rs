@@ -62,7 +62,7 @@ pub(super) enum Next {
 
 /// See the [module documentation](self).
 #[derive(Debug)]
-pub(in crate::limit) struct Leases {
+pub(super) struct Leases {
     pub(super) terms: Terms,
     places: Box<[Mutex<Place>]>,
 }

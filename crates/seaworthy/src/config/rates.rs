@@ -240,6 +240,7 @@ impl JsonSchema for Key {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
+            "title": "`identity`, `principal`, `address` or `header:NAME`",
             "description": "What somebody is known by: `identity`, `principal`, `address` or `header:NAME`.",
             "pattern": r"^(identity|principal|address|header:.+)$",
         })

@@ -26,6 +26,7 @@ mod openapi;
 mod operations;
 mod presets;
 mod protocols;
+mod rates;
 mod retries;
 mod schemas;
 mod stall;
