@@ -100,6 +100,7 @@ pub struct Jwt {
     pub secret: Option<Secret>,
     /// The issuer's key set: an `https://` URL, or a file.
     #[serde(alias = "jwks_file")]
+    #[schemars(extend("x-aliases" = ["jwks_file"]))]
     pub jwks: Option<String>,
     /// The file of certificates that are trusted for that URL instead of those of the system. Default: none.
     pub ca: Option<PathBuf>,
