@@ -513,6 +513,8 @@ pub mod event {
     pub const FEATURE_DEGRADED: &str = "feature.degraded";
     /// A feature is as it should be again.
     pub const FEATURE_RECOVERED: &str = "feature.recovered";
+    /// Nobody could be told what became of a feature.
+    pub const FEATURE_WEBHOOK: &str = "feature.webhook_failed";
     /// A listener for the app's own calls is open.
     pub const EGRESS_OPENED: &str = "egress.opened";
     /// A fallback was used. A few of them each second are told.

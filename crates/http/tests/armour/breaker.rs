@@ -18,6 +18,7 @@ pub(crate) fn circuit(rules: Rules) -> (Arc<Breaker>, Circuits) {
     let circuit = Circuit {
         name: "app".into(),
         breaker: breaker.clone(),
+        watch: None,
         classes: Classes::default(),
     };
     (breaker, Arc::new(Cover::all(Arc::new(circuit))))

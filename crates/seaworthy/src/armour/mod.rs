@@ -5,13 +5,16 @@ mod access;
 mod bans;
 mod bodies;
 mod breakers;
+mod errors;
 mod fallbacks;
+mod features;
 mod keep;
 mod limits;
 mod pools;
 mod retries;
 mod security;
 mod time;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -33,6 +36,8 @@ pub use access::Access;
 pub use bans::{BanDocument, BansDocument};
 pub use bodies::Described;
 pub use breakers::{BreakerDocument, Breakers};
+pub use errors::{Errors, ErrorsDocument, Kind, Noted, Service, ServiceDocument};
+pub use features::keep_features;
 pub use keep::keep;
 pub use limits::{CandidateDocument, LimitDocument, Limiting, LimitsDocument, ResetDocument};
 pub use pools::{PoolDocument, Pools, PoolsDocument, watch_memory};
@@ -61,6 +66,8 @@ pub struct Armour {
     /// The length of a block by hand, and when strangers are blocked.
     pub rules: Option<ban::Rules>,
     watched: Option<seaworthy_core::abuse::Rules>,
+    /// What went wrong, by service.
+    pub errors: Errors,
     /// Who is left alone for a while.
     pub breakers: Breakers,
     /// What is served instead, as the configuration has it.
@@ -79,6 +86,7 @@ impl Armour {
             .abuse
             .as_ref()
             .map_or(BY_HAND, |abuse| abuse.max_callers);
+        let errors = Errors::new(clock);
         let armour = Self {
             clock,
             bans,
@@ -88,7 +96,8 @@ impl Armour {
             reveal: config.security.shown(),
             rules: config.bans.as_ref().map(Bans::rules),
             watched: config.abuse.as_ref().map(crate::config::Abuse::rules),
-            breakers: Breakers::new(clock, registry.clone(), journal.clone()),
+            breakers: Breakers::new(clock, registry.clone(), journal.clone(), errors.clone()),
+            errors,
             fallbacks: fallbacks::build(config, registry, journal),
         };
         armour.count(registry);

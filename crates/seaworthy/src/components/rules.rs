@@ -38,6 +38,8 @@ pub struct Rules {
     pub pressure: Arc<concurrency::Pressure>,
     /// What all moments are of.
     pub clock: Clock,
+    /// Where errors of the app are noted.
+    pub errors: Arc<armour::Service>,
 }
 
 impl Rules {
@@ -66,6 +68,7 @@ impl Rules {
             concurrency: armour.pools.rules(config, routes, registry),
             pressure: armour.pools.pressure(),
             clock: armour.clock,
+            errors: armour.errors.service(armour::Kind::App, "app"),
         }
     }
 }
