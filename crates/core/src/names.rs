@@ -495,6 +495,8 @@ pub mod event {
     pub const BAN_SET: &str = "ban.set";
     /// An address may come in again before its time.
     pub const BAN_LIFTED: &str = "ban.lifted";
+    /// Bans of other instances cannot be heard of, or can be again.
+    pub const BAN_SHARING: &str = "ban.sharing";
     /// The bans could not be kept or read.
     pub const BAN_FILE: &str = "ban.file";
     /// Somebody has drawn attention.

@@ -104,8 +104,7 @@ impl Share {
             return Changes::default();
         };
         let theirs: HashMap<Target, Moment> = bans.into_iter().collect();
-        let mine: HashMap<Target, Moment> =
-            own.iter().map(|ban| (ban.target, ban.until)).collect();
+        let mine: HashMap<Target, Moment> = own.iter().map(|ban| (ban.target, ban.until)).collect();
         let mut changes = Changes::default();
         if !forgot {
             let missing = self.known.iter().filter(|(target, until)| {

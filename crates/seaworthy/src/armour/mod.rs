@@ -10,8 +10,10 @@ mod features;
 mod keep;
 mod limits;
 mod pools;
+mod redis;
 mod retries;
 mod security;
+mod share;
 mod time;
 mod webhook;
 
@@ -138,7 +140,11 @@ impl Armour {
     }
 
     /// The guard against addresses that ask too often. There always is one: somebody may be blocked by hand at any time.
-    pub fn ban_guard(&self, routes: &[Option<&Route>]) -> Arc<shutting::Guard> {
+    pub fn ban_guard(
+        &self,
+        routes: &[Option<&Route>],
+        exempts: Option<shutting::Exempts>,
+    ) -> Arc<shutting::Guard> {
         let counted = routes
             .iter()
             .map(|route| route.and_then(|route| route.bans).unwrap_or(true));
@@ -146,7 +152,7 @@ impl Armour {
             table: self.bans.clone(),
             rules: self.rules,
             counted: counted.collect(),
-            exempts: None,
+            exempts,
             clock: self.clock,
             reveal: self.reveal,
         })

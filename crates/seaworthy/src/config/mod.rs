@@ -203,7 +203,7 @@ impl Validate for Config {
         limits::validate(&self.limits, findings);
         rates::validate(self, findings);
         redis::validate(self, findings);
-        bans::validate(self.bans.as_ref(), self.abuse.as_ref(), findings);
+        bans::validate(self, findings);
         breakers::validate(self, findings);
         if let Some(retry) = &self.retry {
             retry::validate("retry", retry, findings);

@@ -242,8 +242,7 @@ impl Parts {
         mut signals: Signals,
     ) -> anyhow::Result<Control> {
         let plane = self.plane.take().expect("started before");
-        let persist = self.config.bans.as_ref().is_none_or(|bans| bans.persist);
-        tokio::spawn(armour::keep(self.armour.clone(), folder.clone(), persist));
+        tokio::spawn(armour::keep(&self.config, &self.armour, folder.clone()));
         self.open_ways().await?;
         let (requests, incoming) = mpsc::channel(16);
         let reaper = Reaper::start(true).context("cannot watch child processes")?;
