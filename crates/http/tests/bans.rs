@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use seaworthy_core::ban::{Heard, News, Target as Banned};
 use seaworthy_core::clock::{Clock, Moment};
-use seaworthy_http::ban::shared::{Failure, Shared};
+use seaworthy_http::ban::redis::{Failure, Shared};
 use seaworthy_http::limit::redis::Target;
 use seaworthy_testkit::Result;
 use seaworthy_testkit::server::{Gap, Mode, Redis};

@@ -5,6 +5,6 @@
 
 mod layer;
 #[cfg(feature = "redis")]
-pub mod shared;
+pub mod redis;
 
 pub use layer::{Ban, BanLayer, Exempts, Guard};

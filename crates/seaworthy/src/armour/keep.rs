@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use seaworthy_core::ban::{Cause, Target};
 use seaworthy_core::names::event;
-use seaworthy_http::ban::shared::Shared;
+use seaworthy_http::ban::redis::Shared;
 use serde::{Deserialize, Serialize};
 
 use super::{Armour, share};

@@ -9,7 +9,7 @@ use seaworthy_core::ban::{Ban, Cause, Changes, News, Share};
 use seaworthy_core::clock::Moment;
 use seaworthy_core::names::event;
 use seaworthy_health::Features;
-use seaworthy_http::ban::shared::{Failure, Shared};
+use seaworthy_http::ban::redis::{Failure, Shared};
 
 use super::{Armour, redis};
 use crate::config::Config;
