@@ -23,7 +23,7 @@ use seaworthy_telemetry::metrics::{Histogram, Registry};
 use tower::ServiceBuilder;
 use tower::util::BoxCloneService;
 
-use crate::armour::{self, Repeats};
+use crate::armour::{self, Repeats, Service};
 use crate::config::Egress;
 
 /// The bottom of the stack.
@@ -40,6 +40,7 @@ pub(super) fn build(
     clock: Clock,
     registry: &Registry,
     format: Format,
+    errors: Arc<Service>,
     outbound: Outbound,
 ) -> Stack {
     let limits = Limits {
@@ -57,7 +58,7 @@ pub(super) fn build(
     };
     BoxCloneService::new(
         ServiceBuilder::new()
-            .layer(RescueLayer::new(format))
+            .layer(RescueLayer::new(format).watched(errors))
             .layer(TimeoutLayer::new(&[limits], TokioTimer))
             .layer(RetryLayer::new(
                 [plan].into(),
