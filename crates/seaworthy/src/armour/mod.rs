@@ -34,7 +34,9 @@ pub use bans::{BanDocument, BansDocument};
 pub use bodies::Described;
 pub use breakers::{BreakerDocument, Breakers};
 pub use keep::keep;
-pub use limits::{CandidateDocument, LimitDocument, Limiting, LimitsDocument, ResetDocument};
+pub use limits::{
+    CandidateDocument, LimitDocument, Limiting, LimitsDocument, ResetDocument, count_limits,
+};
 pub use pools::{PoolDocument, Pools, PoolsDocument, watch_memory};
 pub use retries::{Repeats, attempt, deadline};
 pub use security::SecurityDocument;
