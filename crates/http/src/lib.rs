@@ -2,8 +2,8 @@
 //!
 //! A request enters through [`edge`], passes layers, and leaves through [`upstream`]; an error on the way becomes a
 //! response in [`rescue`] and nowhere else. Layers depend on `http`, `http-body` and `tower` only, box no future and demand
-//! no `Send`. [`drain`] and [`rescue`] can be used alone in an axum service; the other layers share their settings within one
-//! thread, a worker's, as edge and upstream do.
+//! no `Send`. Each can be used alone in an axum service, on a runtime that steals work too; only edge and upstream keep to one thread,
+//! a worker's.
 
 pub mod abuse;
 pub mod attempt;

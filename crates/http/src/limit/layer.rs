@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -17,6 +17,7 @@ use super::rules::Limits;
 use super::store::Store;
 use crate::error::Error;
 use crate::exchange::Exchange;
+use crate::fallback;
 use crate::timer::Timer;
 
 /// Puts a [`RateLimit`] around a service.
@@ -149,16 +150,19 @@ struct Passed<St: Store> {
     store: St,
     marks: smallvec::SmallVec<[Mark; 2]>,
     settling: Option<Settling<St>>,
+    announced: Option<HeaderValue>,
 }
 
 impl<St: Store> Passed<St> {
     fn of(limits: Arc<Limits>, store: St, round: Round<St>) -> Self {
+        let announced = round.announced();
         let (marks, settling) = round.finish();
         Self {
             limits,
             store,
             marks,
             settling,
+            announced,
         }
     }
 
@@ -170,6 +174,11 @@ impl<St: Store> Passed<St> {
         self.limits
             .fields
             .write(&self.marks, response.headers_mut());
+        if let Some(announced) = &self.announced {
+            response
+                .headers_mut()
+                .append(&fallback::FIELD, announced.clone());
+        }
     }
 }
 

@@ -41,8 +41,10 @@ pub enum OnStoreError {
 /// What a policy is made of.
 #[derive(Debug, Clone)]
 pub struct PolicyConfig {
-    /// What it is called: in metrics, in fields of the answer, in keys of the store and where a refusal names it.
+    /// What it is called: in metrics, in fields of the answer and where a refusal names it.
     pub name: Box<str>,
+    /// What its buckets are called in a store that others use too; `name` unless several limits have that one.
+    pub bucket: Box<str>,
     /// The quota; none is no limit, and counts only.
     pub quota: Option<Quota>,
     /// What its buckets are kept by.
@@ -66,6 +68,7 @@ impl PolicyConfig {
     pub fn new(name: &str, quota: Option<Quota>) -> Self {
         Self {
             name: name.into(),
+            bucket: name.into(),
             quota,
             keyed: Keyed::identity(),
             action: Action::Reject,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use seaworthy_core::catalogue;
 use seaworthy_core::clock::Moment;
 use seaworthy_core::quota::Decision;
@@ -18,6 +18,7 @@ use super::rules::{Limits, Rules};
 use super::store::{Ask, Bucket, Source, Store, Taking, Verdict, Who};
 use crate::error::Error;
 use crate::exchange::Exchange;
+use crate::fallback;
 
 /// What becomes of a request.
 pub(super) enum Outcome {
@@ -243,6 +244,19 @@ impl<St: Store> Round<St> {
         })
     }
 
+    /// What says that the store did not decide, where it did not.
+    pub(super) fn announced(&self) -> Option<HeaderValue> {
+        let has = |source: Source| {
+            self.picks.iter().any(
+                |pick| matches!(&pick.answer, Answer::Here(verdict) if verdict.source == source),
+            )
+        };
+        if has(Source::Nobody) {
+            return Some(HeaderValue::from_static("rate_limit=none"));
+        }
+        has(Source::Fallback).then(|| HeaderValue::from_static("rate_limit=local"))
+    }
+
     /// What the answer is marked with, and what it settles.
     pub(super) fn finish(self) -> (SmallVec<[Mark; 2]>, Option<Settling<St>>) {
         let settling = self.settle.clone().map(|field| Settling {
@@ -271,7 +285,8 @@ impl<St: Store> Round<St> {
         let scopes: Vec<&str> = against.iter().map(|pick| pick.policy.name()).collect();
         let by_nobody = |pick: &&Pick<St>| matches!(&pick.answer, Answer::Here(verdict) if verdict.source == Source::Nobody);
         if against.iter().all(by_nobody) {
-            return Error::new(&catalogue::RATE_LIMITER_UNAVAILABLE).with("scopes", scopes);
+            let error = Error::new(&catalogue::RATE_LIMITER_UNAVAILABLE).with("scopes", scopes);
+            return self.announce(error);
         }
         let longest = against.iter().max_by_key(|pick| pick.wait());
         let limit = longest.and_then(|pick| pick.policy.quota());
@@ -301,7 +316,14 @@ impl<St: Store> Round<St> {
         for (name, value) in &head {
             error = error.header(name.clone(), value.clone());
         }
-        error
+        self.announce(error)
+    }
+
+    fn announce(&self, error: Error) -> Error {
+        match self.announced() {
+            Some(announced) => error.header(fallback::FIELD.clone(), announced),
+            None => error,
+        }
     }
 }
 

@@ -95,7 +95,7 @@ pub struct Violation {
     /// Which item of the innermost list.
     pub index: Option<usize>,
     /// What stands there.
-    pub value: Value,
+    pub value: Box<Value>,
     /// What is wrong, in words that name the rule and repeat no value.
     pub problem: String,
 }
@@ -105,14 +105,14 @@ impl Violation {
         Self {
             field: String::new(),
             index: None,
-            value: Value::Null,
+            value: Box::default(),
             problem: problem.into(),
         }
     }
 
     /// The answer.
     fn error(self, echo: bool) -> Error {
-        let value = echo::shown(&self.field, self.value, echo);
+        let value = echo::shown(&self.field, *self.value, echo);
         let problem = echo::cut(&self.problem);
         Error::new(&catalogue::VALIDATION_FAILED)
             .worded(format!("Invalid input: {problem}"))

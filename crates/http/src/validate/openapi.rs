@@ -24,7 +24,7 @@ pub fn schema(document: &Value, method: &str, template: &str) -> Result<Option<S
             .as_object()?;
         let kind = content.keys().find(|kind| is_json(kind))?;
         content[kind].get("schema")?;
-        covers(template, path).then(|| (path, kind))
+        covers(template, path).then_some((path, kind))
     });
     let Some((path, kind)) = found else {
         return Ok(None);

@@ -83,7 +83,7 @@ pub(super) fn count(path: &Path, most: usize, body: &Value) -> Result<(), Violat
     path.walk(body, &mut |found: Found<'_>| match found.value {
         Some(Value::Array(items)) if items.len() > most => Err(Violation {
             problem: format!("{} has more than {most} items", found.field),
-            value: items.len().into(),
+            value: Box::new(items.len().into()),
             index: Some(most),
             field: found.field,
         }),
@@ -98,7 +98,7 @@ fn not_null(path: &Path, body: &Value) -> Result<(), Violation> {
     let wrong = |found: Found<'_>, what: &str| {
         Err(Violation {
             problem: format!("{} {what}", found.field),
-            value: found.value.cloned().unwrap_or_default(),
+            value: Box::new(found.value.cloned().unwrap_or_default()),
             index: found.index,
             field: found.field,
         })
@@ -128,7 +128,7 @@ fn not_null(path: &Path, body: &Value) -> Result<(), Violation> {
             return Err(Violation {
                 field: format!("{item}.{missing}"),
                 index: index.and_then(|(_, index)| index.trim_end_matches(']').parse().ok()),
-                value: Value::Null,
+                value: Box::default(),
                 problem: format!("{item}.{missing} is missing"),
             });
         }
@@ -153,7 +153,7 @@ fn same_length(paths: &[Path], body: &Value) -> Result<(), Violation> {
                 Some((name, other)) if *other != length => Err(Violation {
                     problem: format!("{} is not as long as {name}", found.field),
                     index: Some(length.min(*other)),
-                    value: length.into(),
+                    value: Box::new(length.into()),
                     field: found.field,
                 }),
                 Some(_) => Ok(()),
@@ -222,7 +222,7 @@ fn ascending(path: &Path, strict: bool, body: &Value) -> Result<(), Violation> {
         Err(Violation {
             field: field.to_owned(),
             index: Some(index),
-            value: value.clone(),
+            value: Box::new(value.clone()),
             problem: format!("{name} not in {order} order"),
         })
     };

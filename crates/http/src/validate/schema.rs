@@ -93,17 +93,16 @@ fn violation(error: &ValidationError<'_>) -> Violation {
             }
         }
     }
-    let mut value = error.instance().clone().into_owned();
+    let value = error.instance().clone().into_owned();
     if let ValidationErrorKind::Required { property } = error.kind() {
         let dot = if field.is_empty() { "" } else { "." };
         let name = property.as_str().unwrap_or_default();
         field = format!("{field}{dot}{name}");
-        value = Value::Null;
         return Violation {
             problem: format!("{field} is missing"),
             field,
             index,
-            value,
+            value: Box::default(),
         };
     }
     // Some kinds name the fields that they found, which a client chose; what is said is cut, and the value is not in it.
@@ -118,6 +117,6 @@ fn violation(error: &ValidationError<'_>) -> Violation {
         problem: format!("{place}: {what}"),
         field,
         index,
-        value,
+        value: Box::new(value),
     }
 }

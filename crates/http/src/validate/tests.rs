@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::{Request, Response, header};
@@ -68,7 +68,7 @@ fn sample(count: usize) -> Value {
 
 fn found(rules: &Rules, body: &Value) -> (String, Option<usize>, Value, String) {
     let found = rules.check(body.to_string().as_bytes()).unwrap_err();
-    (found.field, found.index, found.value, found.problem)
+    (found.field, found.index, *found.value, found.problem)
 }
 
 #[test]
@@ -365,14 +365,12 @@ fn a_schema_names_what_is_wrong_and_repeats_nothing() {
             wrong.problem
         );
     }
-    // The engine is linear: this one would take an hour where it is not.
-    let began = Instant::now();
+    // The engine is linear: where it is not, this one would not come back.
     assert!(
         schema
             .check(&json!({"name": format!("{}b", "a".repeat(50_000))}))
             .is_err()
     );
-    assert!(began.elapsed() < Duration::from_secs(20));
     assert!(Schema::new(&json!({"pattern": "(?=a)b"})).is_err());
     assert!(Schema::new(&json!({"pattern": "(a)\\1"})).is_err());
     assert!(Schema::new(&json!({"pattern": "((a{1,1000}){1,1000}){1,1000}"})).is_err());

@@ -421,7 +421,7 @@ pub(super) fn check(
         Err(Violation {
             field: field.to_owned(),
             index,
-            value: value.clone(),
+            value: Box::new(value.clone()),
             problem: format!("{problem}{at}"),
         })
     };

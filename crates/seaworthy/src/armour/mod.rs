@@ -3,7 +3,6 @@
 mod abuse;
 mod access;
 mod bans;
-mod bodies;
 mod breakers;
 mod fallbacks;
 mod keep;
@@ -29,9 +28,8 @@ use seaworthy_telemetry::metrics::Registry;
 use crate::config::{Bans, Config, Route};
 
 pub use abuse::{FlagDocument, FlagsDocument};
-pub use access::Access;
+pub use access::{Access, Described};
 pub use bans::{BanDocument, BansDocument};
-pub use bodies::Described;
 pub use breakers::{BreakerDocument, Breakers};
 pub use keep::keep;
 pub use limits::{

@@ -132,16 +132,7 @@ impl Components {
                 ErrorFormat::Envelope => Format::Envelope,
                 ErrorFormat::Problem => Format::Problem,
             },
-            sizes: routes
-                .iter()
-                .map(|route| {
-                    route
-                        .and_then(|route| route.max_body)
-                        .unwrap_or(limits.max_body)
-                        .get()
-                        .map(|size| size.0)
-                })
-                .collect(),
+            sizes: routes.iter().map(|route| largest(config, *route)).collect(),
             rules: Rules::build(config, &routes, &timeouts, &state.armour, &state.registry),
             timeouts,
             armour: state.armour,
@@ -226,6 +217,13 @@ fn cores() -> usize {
 /// Four fifths of the server's keep-alive: the pool has to let go first, or the two race.
 fn below(keep_alive: Duration) -> Duration {
     keep_alive * 4 / 5
+}
+
+/// The largest body that a route takes.
+fn largest(config: &Config, route: Option<&Route>) -> Option<u64> {
+    let own = route.and_then(|route| route.max_body);
+    let most = own.unwrap_or(config.limits.max_body).get();
+    most.map(|size| size.0)
 }
 
 fn time_limits(config: &Config, route: Option<&Route>) -> timeout::Limits {

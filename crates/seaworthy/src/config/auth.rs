@@ -315,6 +315,32 @@ fn field(path: &str, name: &str, findings: &mut Findings) {
 }
 
 fn tokens(jwt: &Jwt, findings: &mut Findings) {
+    let kinds = algorithms(jwt, findings);
+    keys_of(jwt, kinds.first().copied(), findings);
+    if let Some(url) = jwt.jwks.as_deref().filter(|jwks| jwks.contains("://")) {
+        remote("auth.jwt.jwks", url, findings);
+    }
+    if jwt.refresh.is_zero() || jwt.max_stale < jwt.refresh {
+        findings
+            .error(
+                "auth.jwt.max_stale",
+                "keys would be too old before they are read again",
+            )
+            .related("auth.jwt.refresh")
+            .help("write at least twice `refresh`");
+    }
+    if jwt.audience.is_empty() {
+        findings
+            .warning(
+                "auth.jwt.audience",
+                "tokens that the issuer made for other services are taken as well",
+            )
+            .help("name this service as the issuer does");
+    }
+}
+
+/// Whether each algorithm is one that needs a secret.
+fn algorithms(jwt: &Jwt, findings: &mut Findings) -> Vec<bool> {
     if jwt.algorithms.is_empty() {
         findings
             .error(
@@ -344,6 +370,11 @@ fn tokens(jwt: &Jwt, findings: &mut Findings) {
             )
             .help("allow the algorithms of one kind");
     }
+    kinds
+}
+
+/// What tokens are verified with, by algorithms that need a secret or do not.
+fn keys_of(jwt: &Jwt, needs_secret: Option<bool>, findings: &mut Findings) {
     let named = [jwt.key.is_some(), jwt.secret.is_some(), jwt.jwks.is_some()];
     if named.into_iter().filter(|is| *is).count() != 1 {
         findings
@@ -353,7 +384,7 @@ fn tokens(jwt: &Jwt, findings: &mut Findings) {
             )
             .help("set `key` to a file with the issuer's public key, or `jwks` to its key set");
     }
-    let is_secret = kinds.first() == Some(&true);
+    let is_secret = needs_secret == Some(true);
     if is_secret && jwt.secret.is_none() && (jwt.key.is_some() || jwt.jwks.is_some()) {
         let path = if jwt.key.is_some() {
             "auth.jwt.key"
@@ -368,7 +399,7 @@ fn tokens(jwt: &Jwt, findings: &mut Findings) {
             .related("auth.jwt.algorithms")
             .help("set `secret`, or allow the algorithm of the key");
     }
-    if jwt.secret.is_some() && kinds.first() == Some(&false) {
+    if jwt.secret.is_some() && needs_secret == Some(false) {
         findings
             .error(
                 "auth.jwt.secret",
@@ -376,26 +407,6 @@ fn tokens(jwt: &Jwt, findings: &mut Findings) {
             )
             .related("auth.jwt.algorithms")
             .help("set `key` or `jwks`");
-    }
-    if let Some(url) = jwt.jwks.as_deref().filter(|jwks| jwks.contains("://")) {
-        remote("auth.jwt.jwks", url, findings);
-    }
-    if jwt.refresh.is_zero() || jwt.max_stale < jwt.refresh {
-        findings
-            .error(
-                "auth.jwt.max_stale",
-                "keys would be too old before they are read again",
-            )
-            .related("auth.jwt.refresh")
-            .help("write at least twice `refresh`");
-    }
-    if jwt.audience.is_empty() {
-        findings
-            .warning(
-                "auth.jwt.audience",
-                "tokens that the issuer made for other services are taken as well",
-            )
-            .help("name this service as the issuer does");
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Limits {
     /// How long the app may take to the first byte of its answer, or `none`. Default `60s`.
     pub response_timeout: Bound<Duration>,
     /// How long one try may take to the first byte of its answer, or `none`: a request that is sent again has several.
-    /// Default `none`; routes with a breaker have a little less than `response_timeout`.
+    /// Default `none`; with a breaker anywhere, a little less than `response_timeout`.
     pub attempt_timeout: Bound<Duration>,
     /// How long an idle connection is kept open. Default `75s`.
     pub idle: Duration,

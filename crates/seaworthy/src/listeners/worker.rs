@@ -66,12 +66,8 @@ async fn serve(parts: Parts) -> io::Result<()> {
     } = parts;
     let timer = SweepTimer::default();
     spawn_local(timer.clone().drive());
-    let upstream = Upstream::new(
-        &components.roster,
-        components.pool.clone(),
-        timer.clone(),
-        "seaworthy",
-    );
+    let (roster, pool) = (&components.roster, components.pool.clone());
+    let upstream = Upstream::new(roster, pool, timer.clone(), "seaworthy");
     let metrics = components.metrics.then(|| components.registry.worker());
     let telemetry = Rc::new(Telemetry {
         metrics,

@@ -111,22 +111,8 @@ async fn a_key_is_known_by_its_hash_and_an_unknown_one_is_nobody() -> Result<()>
     Ok(())
 }
 
-#[tokio::test]
-async fn tokens_are_held_against_one_algorithm_and_every_claim() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let (issuer, other) = (Issuer::rsa("k")?, Issuer::rsa("k")?);
-    let pem = folder.path().join("issuer.pem");
-    std::fs::write(&pem, issuer.public_pem())?;
-    let front = Front::configured(&format!(
-        "auth: {{jwt: {{algorithms: [RS256], key: {}, issuer: [\"https://issuer.test\"], audience: [shop]}}}}\n",
-        pem.display()
-    ))
-    .await?;
-    let seaworthy = &front.seaworthy;
-    let good = issuer.token(&claims());
-    assert_eq!(bearer(seaworthy, &good).await?.status, 200);
-    assert_eq!(bearer(seaworthy, &good).await?.status, 200);
-    assert_eq!(get(seaworthy, "/echo", &[]).await?.status, 200);
+/// Tokens that `issuer` did not mean, some of them made from one that is good.
+fn attacks(issuer: &Issuer, other: &Issuer, good: &str) -> Vec<String> {
     let but = |member: &str, value: Value| {
         let mut claims = claims();
         claims[member] = value;
@@ -134,7 +120,7 @@ async fn tokens_are_held_against_one_algorithm_and_every_claim() -> Result<()> {
     };
     let none = |name: &str| format!("{}.", unsigned(&json!({"alg": name}), &claims()));
     let hs = json!({"alg": "HS256"});
-    let attacks = [
+    vec![
         none("none"),
         none("None"),
         none("nOnE"),
@@ -164,7 +150,26 @@ async fn tokens_are_held_against_one_algorithm_and_every_claim() -> Result<()> {
         but("sub", Value::Null),
         but("sub", json!("x".repeat(20_000))),
         "x.y.z".to_owned(),
-    ];
+    ]
+}
+
+#[tokio::test]
+async fn tokens_are_held_against_one_algorithm_and_every_claim() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (issuer, other) = (Issuer::rsa("k")?, Issuer::rsa("k")?);
+    let pem = folder.path().join("issuer.pem");
+    std::fs::write(&pem, issuer.public_pem())?;
+    let front = Front::configured(&format!(
+        "auth: {{jwt: {{algorithms: [RS256], key: {}, issuer: [\"https://issuer.test\"], audience: [shop]}}}}\n",
+        pem.display()
+    ))
+    .await?;
+    let seaworthy = &front.seaworthy;
+    let good = issuer.token(&claims());
+    assert_eq!(bearer(seaworthy, &good).await?.status, 200);
+    assert_eq!(bearer(seaworthy, &good).await?.status, 200);
+    assert_eq!(get(seaworthy, "/echo", &[]).await?.status, 200);
+    let attacks = attacks(&issuer, &other, &good);
     for (at, token) in attacks.iter().enumerate() {
         let answer = bearer(seaworthy, token).await?;
         assert_eq!(answer.status, 401, "attack {at}");
@@ -261,22 +266,30 @@ async fn keys_of_an_issuer_are_fetched_and_found_again() -> Result<()> {
     Ok(())
 }
 
+/// Each of these sections ends the start with these words, and tells no secret.
+async fn refuses_to_start(cases: &[(String, &str)], secrets: &[&str]) -> Result<()> {
+    for (yaml, says) in cases {
+        let builder = Seaworthy::build()
+            .config(&format!("auth: {{{yaml}}}\n"))
+            .connect(seaworthy_testkit::address::free()?);
+        let ended = builder.end(PATIENCE).await?;
+        assert_eq!(ended.code(), 2, "{yaml}\n{}", ended.stderr);
+        assert!(ended.stderr.contains(says), "{yaml}\n{}", ended.stderr);
+        for secret in secrets {
+            assert!(!ended.stderr.contains(secret), "{yaml}\n{}", ended.stderr);
+        }
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn what_would_let_anybody_in_is_refused_at_the_start() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let write = |name: &str, text: &str| -> Result<String> {
-        let file = folder.path().join(name);
-        std::fs::write(&file, text)?;
-        Ok(file.display().to_string())
-    };
-    let pem = write("pem", &Issuer::rsa("k")?.public_pem())?;
-    let keys = write("keys", "hunter2 premium\n")?;
-    let policies = write(
-        "policies",
-        "permit(principal, action, resource)\nwhen { context.pathh == \"/\" };\n",
-    )?;
+    let file = folder.path().join("pem");
+    std::fs::write(&file, Issuer::rsa("k")?.public_pem())?;
+    let pem = file.display();
     let secret = "x".repeat(31);
-    for (yaml, says) in [
+    let cases = [
         (
             format!("jwt: {{algorithms: [], key: {pem}}}"),
             "no algorithm is allowed",
@@ -323,6 +336,24 @@ async fn what_would_let_anybody_in_is_refused_at_the_start() -> Result<()> {
             "jwt: {algorithms: [RS256], key: /nowhere/at/all}".to_owned(),
             "cannot be read",
         ),
+    ];
+    refuses_to_start(&cases, &[&secret]).await
+}
+
+#[tokio::test]
+async fn keys_and_policies_that_are_none_are_refused_at_the_start() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let write = |name: &str, text: &str| -> Result<String> {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text)?;
+        Ok(file.display().to_string())
+    };
+    let keys = write("keys", "hunter2 premium\n")?;
+    let policies = write(
+        "policies",
+        "permit(principal, action, resource)\nwhen { context.pathh == \"/\" };\n",
+    )?;
+    let cases = [
         (format!("api_keys: {{file: {keys}}}"), "line 1"),
         (
             format!("api_keys: {{file: {keys}, header: Authorization}}"),
@@ -334,16 +365,8 @@ async fn what_would_let_anybody_in_is_refused_at_the_start() -> Result<()> {
             format!("policy: {{cedar: {{policies: {policies}}}}}"),
             "policies:2:8",
         ),
-    ] {
-        let builder = Seaworthy::build()
-            .config(&format!("auth: {{{yaml}}}\n"))
-            .connect(seaworthy_testkit::address::free()?);
-        let ended = builder.end(PATIENCE).await?;
-        assert_eq!(ended.code(), 2, "{yaml}\n{}", ended.stderr);
-        assert!(ended.stderr.contains(says), "{yaml}\n{}", ended.stderr);
-        assert!(!ended.stderr.contains("hunter2") && !ended.stderr.contains(&secret));
-    }
-    Ok(())
+    ];
+    refuses_to_start(&cases, &["hunter2"]).await
 }
 
 #[tokio::test]
@@ -423,6 +446,11 @@ async fn a_decision_service_is_asked_timed_and_believed() -> Result<()> {
         ),
         1.0
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_its_decision_service_a_service_is_closed_unless_told_otherwise() -> Result<()> {
     let gone = seaworthy_testkit::address::free()?;
     for (fail, status) in [("closed", 503), ("open", 200)] {
         let yaml = format!("auth: {{policy: {{url: \"http://{gone}/\", fail: {fail}}}}}\n");

@@ -67,7 +67,7 @@ pub(crate) async fn admin(seaworthy: &Seaworthy, path: &str) -> Result<Response>
 }
 
 async fn breaker(seaworthy: &Seaworthy, name: &str) -> Result<Value> {
-    let all = admin(&seaworthy, "/-/breakers").await?.json()?;
+    let all = admin(seaworthy, "/-/breakers").await?.json()?;
     let all = all.as_array().cloned().unwrap_or_default();
     let one = all.into_iter().find(|one| one["name"] == name);
     one.ok_or_else(|| anyhow::anyhow!("no breaker {name}"))

@@ -25,7 +25,7 @@ async fn way(
     );
     let seaworthy = builder
         .set("egress", entry)
-        .connect(mock.address.clone())
+        .connect(mock.address)
         .ready()
         .await?;
     let opened = seaworthy.wait_event("egress.opened").await?;
@@ -98,7 +98,7 @@ async fn the_tenth_failure_opens_houses_breaker_for_notifications() -> Result<()
         .flag("--preset")
         .flag("house")
         .set("egress", entry);
-    let seaworthy = builder.connect(mock.address.clone()).start().await?;
+    let seaworthy = builder.connect(mock.address).start().await?;
     let opened = seaworthy.wait_event("egress.opened").await?;
     let address = opened["address"].as_str().unwrap_or_default().to_owned();
     let state = || async {

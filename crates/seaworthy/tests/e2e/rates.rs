@@ -334,6 +334,30 @@ mod real {
     }
 
     #[tokio::test]
+    async fn two_routes_have_buckets_of_their_own_in_redis_too() -> Result<()> {
+        let redis = Redis::start().await?;
+        let yaml = format!(
+            "limits: {{store: redis}}\nroutes: [{{match: /echo, limit: 2/min}}, {{match: 'GET /status/:code', limit: 3/min}}]\nredis: {{url: '{}', timeout: 1s}}",
+            redis.url()
+        );
+        let front = Front::configured(&yaml).await?;
+        assert_eq!(passed(&ask(&front, &[], 4).await?), 2);
+        assert_eq!(
+            passed(&ask_for(&front, "/status/200", &[], 4).await?),
+            3,
+            "what the other route gave is not missing here"
+        );
+        let keys = redis.command(&["KEYS", "*"]).await?;
+        let mut names: Vec<&str> = keys
+            .lines()
+            .filter_map(|key| key.splitn(3, ':').nth(2))
+            .collect();
+        names.sort_unstable();
+        assert_eq!(names, ["route:/echo", "route:GET /status/:code"], "{keys}");
+        Ok(())
+    }
+
+    #[tokio::test]
     async fn a_redis_that_is_killed_under_load_costs_nobody_an_error() -> Result<()> {
         let mut redis = Redis::start().await?;
         let fronts = two(&redis, "").await?;
@@ -364,6 +388,7 @@ mod real {
                 fallback(front, 1.0).await?;
                 let answers = ask(front, &[("X-Other", "1")], 1).await?;
                 assert_eq!(answers[0].header("x-ratelimit-limit"), Some("100"));
+                assert_eq!(answers[0].header("x-fallback"), Some("rate_limit=local"));
             }
             redis.start().await?;
             for front in &fronts {
@@ -423,6 +448,7 @@ mod real {
             Some("RateLimiterUnavailable")
         );
         assert_eq!(closed[0].status, 503);
+        assert_eq!(closed[0].header("x-fallback"), Some("rate_limit=none"));
         assert_eq!(passed(&ask(&front, &[], 1).await?), 1, "others pass");
         Ok(())
     }

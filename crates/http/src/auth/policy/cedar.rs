@@ -2,8 +2,8 @@
 //!
 //! A request is `principal, action, resource, context`: `User::"alice"` (of a token or a header), `ApiKey::"the shop"` or
 //! `Anonymous::"anonymous"`; `Action::"GET"`; `Route::"/orders/:id"` (`Route::"unmatched"` without a route); and a context of
-//! `path`, `method`, `tier` and, where they are known, `client` (an `ipaddr`) and `host`. What no policy permits is denied. A
-//! policy that cannot be evaluated denies as well: Cedar itself passes over it, even if it is one that forbids.
+//! `path`, `method`, `tier` and, where they are known, `client` (an `ipaddr`) and `host`. What no policy permits is denied. Where
+//! a policy cannot be evaluated nothing is decided and nobody passes: Cedar itself passes over it, even if it is one that forbids.
 //!
 //! Policies and entities are checked against a schema when they are loaded, [`SCHEMA`] unless another is named.
 

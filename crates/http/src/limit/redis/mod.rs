@@ -8,7 +8,8 @@
 //! connection, and none takes longer than the budget.
 //!
 //! **When it is back** the first question for a key tells it what was spent without it; a server that has forgotten the bucket is
-//! told what this process knows to be missing as well. So nobody gets a second helping.
+//! told what this process knows to be missing as well. Where several replicas gave from a bucket that the server forgot, only what
+//! the first of them knows is missing afterwards; the excess is at most one more share for each of the others.
 //!
 //! **With leases** ([`seaworthy_core::quota::Lease`]) a busy key costs a few questions a second, for an excess that is bounded.
 
@@ -193,7 +194,8 @@ impl Redis {
             Some(pepper) => hex(hmac::sign(pepper, who).as_ref()),
             None => hex(digest::digest(&digest::SHA256, who).as_ref()),
         };
-        format!("{}:{hash}:{}", self.shared.prefix, policy.name()).into()
+        let bucket = &policy.config().bucket;
+        format!("{}:{hash}:{bucket}", self.shared.prefix).into()
     }
 
     fn name_of(&self, ask: &Ask<'_>) -> Arc<str> {

@@ -87,7 +87,10 @@ impl Built {
                 .filter(|(routes, _)| routes.contains(&route.pattern));
             policies.extend(named.map(|(_, place)| *place));
             if let Some(spec) = own {
-                policies.push(self.add(policy(config, limit::ROUTE, spec, |_| ())));
+                let bucket = bucket(route);
+                policies.push(self.add(policy(config, limit::ROUTE, spec, |policy| {
+                    policy.bucket = bucket;
+                })));
             }
         }
         Rules {
@@ -103,6 +106,12 @@ impl Built {
     pub(super) fn is_empty(&self) -> bool {
         self.tiers.is_empty() && self.policies.is_empty()
     }
+}
+
+/// What the buckets of a route are called, so that those of another one are others. Braces would choose the node of a cluster.
+fn bucket(route: &Route) -> Box<str> {
+    let pattern = route.pattern.replace(['{', '}'], ":");
+    format!("{}:{pattern}", limit::ROUTE).into()
 }
 
 fn policy(

@@ -11,7 +11,7 @@ use seaworthy_http::validate::{ByRoute, Mode, Rule, Rules, Watch};
 use seaworthy_telemetry::metrics::{Counter, Registry};
 use serde_json::Value;
 
-use super::access::read;
+use super::text::read;
 use crate::config::validation::OPENAPI;
 use crate::config::{Config, Validation};
 use crate::failure::Failure;

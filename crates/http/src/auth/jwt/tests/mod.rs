@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::outbound::Client;
 
+mod fetched;
+mod wycheproof;
+
 const SECRET: &[u8] = b"a secret of thirty-two bytes and more than that";
 const ALL: [Algorithm; 12] = [
     Algorithm::HS256,
@@ -441,112 +444,6 @@ fn the_name_of_a_key_only_chooses_among_known_ones() {
     assert_eq!(verifier.verify(&unnamed, now()), Err(Refusal::UnknownKey));
 }
 
-fn serving(keys: &Value) -> Script {
-    let body = keys.to_string();
-    Script::always(format!(
-        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    ))
-}
-
-fn fetched(origin: &Origin, pace: Pace, scale: u32) -> (Arc<Jwks>, Verifier) {
-    let url = format!("http://{}/keys", origin.address()).parse().unwrap();
-    let client = Client::new(&url, None, LARGEST_KEY_SET);
-    let clock = Clock::new(Instant::now(), scale);
-    let allowed = vec![Algorithm::RS256];
-    let jwks = Jwks::new(Place::Url(client), allowed.clone(), pace, clock);
-    let source = Source::Fetched(jwks.clone());
-    (
-        jwks,
-        Verifier::new(allowed, source, Rules::default(), 10).unwrap(),
-    )
-}
-
-#[tokio::test]
-async fn keys_are_fetched_and_unknown_names_do_not_make_more_fetches() {
-    let issuer = Issuer::rsa("r").unwrap();
-    let origin = Origin::tcp(serving(&json!({"keys": [issuer.jwk()]})))
-        .await
-        .unwrap();
-    let (jwks, verifier) = fetched(&origin, Pace::default(), 1);
-    let token = issuer.token(&claims());
-    assert_eq!(verifier.verify(&token, now()), Err(Refusal::Unavailable));
-    let task = tokio::spawn(jwks.keep());
-    verifier.look_again().await;
-    assert!(verifier.verify(&token, now()).is_ok());
-    let stranger = Issuer::rsa("stranger").unwrap().token(&claims());
-    for _ in 0..50 {
-        assert_eq!(verifier.verify(&stranger, now()), Err(Refusal::UnknownKey));
-        verifier.look_again().await;
-    }
-    assert_eq!(origin.requests().len(), 1);
-    task.abort();
-}
-
-#[tokio::test]
-async fn a_new_key_is_found_when_a_token_names_it() {
-    let (old, new) = (Issuer::rsa("old").unwrap(), Issuer::rsa("new").unwrap());
-    let first = json!({"keys": [old.jwk()]}).to_string();
-    let both = json!({"keys": [new.jwk()]}).to_string();
-    let answer = |body: &str| {
-        let head = format!(
-            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        head + body
-    };
-    let (first, both) = (answer(&first), answer(&both));
-    let script = Script::by_connection(move |at| {
-        let answer = if at == 0 { &first } else { &both };
-        vec![
-            Step::Request,
-            Step::Send(answer.clone().into_bytes()),
-            Step::Close,
-        ]
-    });
-    let origin = Origin::tcp(script).await.unwrap();
-    let pace = Pace {
-        least: std::time::Duration::ZERO,
-        ..Pace::default()
-    };
-    let (jwks, verifier) = fetched(&origin, pace, 1);
-    let task = tokio::spawn(jwks.keep());
-    verifier.look_again().await;
-    let before = old.token(&claims());
-    assert!(verifier.verify(&before, now()).is_ok());
-    let token = new.token(&claims());
-    assert_eq!(verifier.verify(&token, now()), Err(Refusal::UnknownKey));
-    verifier.look_again().await;
-    assert!(verifier.verify(&token, now()).is_ok());
-    // A key that is withdrawn takes its tokens along, even those that are remembered.
-    assert_eq!(verifier.verify(&before, now()), Err(Refusal::UnknownKey));
-    task.abort();
-}
-
-#[tokio::test]
-async fn keys_that_are_too_old_count_for_nothing() {
-    let issuer = Issuer::rsa("r").unwrap();
-    let keys = serving(&json!({"keys": [issuer.jwk()]}));
-    let origin = Origin::tcp(keys).await.unwrap();
-    // An hour passes in a few milliseconds, and the next fetch is a day away.
-    let pace = Pace {
-        refresh: std::time::Duration::from_secs(86_400),
-        max_stale: std::time::Duration::from_secs(3_600),
-        ..Pace::default()
-    };
-    let (jwks, verifier) = fetched(&origin, pace, 10_000);
-    let task = tokio::spawn(jwks.clone().keep());
-    while *jwks.rounds.borrow() == (0, None) {
-        tokio::task::yield_now().await;
-    }
-    task.abort();
-    let token = issuer.token(&claims());
-    while jwks.current().is_some() {
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(verifier.verify(&token, now()), Err(Refusal::Unavailable));
-}
-
 /// Prints what stands in the documentation; it asserts nothing about the clock, which a busy machine would break.
 #[test]
 fn what_a_verification_costs() {
@@ -576,103 +473,5 @@ fn what_a_verification_costs() {
         };
         time("verified");
         time("remembered");
-    }
-}
-
-/// The vectors of the Wycheproof project, which are not part of this repository.
-mod wycheproof {
-    use super::*;
-
-    /// Vectors that are called invalid, and are the same text byte for byte as number 357, which is called valid: the padding that
-    /// they are about was lost on the way into the file.
-    const SAME_AS_VALID: [u64; 2] = [367, 370];
-
-    /// Vectors that are called valid and that no allowed key and algorithm can accept, with the reason.
-    fn is_out_of_reach(vector: u64) -> Option<&'static str> {
-        match vector {
-            346 | 350 => Some("the key is for PS256, the token is signed with PS384"),
-            347 | 351 => Some("ES512 is not offered"),
-            372 | 373 => Some("`?` stands in it, which is no letter of base64url (RFC 7515, 2)"),
-            _ => None,
-        }
-    }
-
-    fn vectors(file: &str) -> Option<Value> {
-        let folder = std::env::var_os("WYCHEPROOF").map_or_else(
-            || {
-                concat!(
-                    env!("CARGO_MANIFEST_DIR"),
-                    "/../../../shared/data/wycheproof"
-                )
-                .into()
-            },
-            std::path::PathBuf::from,
-        );
-        let Ok(text) = std::fs::read(folder.join(file)) else {
-            println!(
-                "wycheproof: NOT RUN, there is no {file} in {}; set WYCHEPROOF to the folder `testvectors` of a clone of https://github.com/C2SP/wycheproof",
-                folder.display()
-            );
-            return None;
-        };
-        Some(serde_json::from_slice(&text).unwrap())
-    }
-
-    fn accepts(key: &Value, token: &str) -> bool {
-        let set = match key.get("keys") {
-            Some(_) => key.clone(),
-            None => json!({"keys": [key]}),
-        };
-        let Ok(keys) = KeySet::from_jwks(set.to_string().as_bytes(), &ALL) else {
-            return false;
-        };
-        let source = Source::Fixed(KeySet::default());
-        let verifier = Verifier::new(ALL.to_vec(), source, Rules::default(), 1).unwrap();
-        verifier.signed(&keys, token).is_ok()
-    }
-
-    /// Counts vectors, and names those that were judged wrongly.
-    fn judge(file: &str) {
-        let Some(all) = vectors(file) else { return };
-        let (mut refused, mut accepted, mut beyond, mut contradictory) = (0, 0, 0, 0);
-        let mut wrong = Vec::new();
-        for group in all["testGroups"].as_array().unwrap() {
-            let key = group.get("public").unwrap_or(&group["private"]);
-            for test in group["tests"].as_array().unwrap() {
-                let (id, token) = (test["tcId"].as_u64().unwrap(), &test["jws"]);
-                let token = token
-                    .as_str()
-                    .map_or_else(|| token.to_string(), str::to_owned);
-                let is_valid = test["result"] == "valid";
-                match (accepts(key, &token), is_valid) {
-                    (true, true) => accepted += 1,
-                    (false, false) => refused += 1,
-                    (true, false) if file.contains("signature") && SAME_AS_VALID.contains(&id) => {
-                        contradictory += 1
-                    }
-                    (false, true)
-                        if file.contains("signature") && is_out_of_reach(id).is_some() =>
-                    {
-                        beyond += 1
-                    }
-                    _ => wrong.push((id, test["comment"].clone(), is_valid)),
-                }
-            }
-        }
-        println!(
-            "{file}: {refused} invalid refused, {accepted} valid accepted, {beyond} valid out of reach, {contradictory} contradict another"
-        );
-        assert!(wrong.is_empty(), "{wrong:?}");
-        assert!(refused > 0 && accepted > 0);
-    }
-
-    #[test]
-    fn every_signature_is_judged_rightly() {
-        judge("json_web_signature_test.json");
-    }
-
-    #[test]
-    fn every_key_set_is_judged_rightly() {
-        judge("json_web_key_test.json");
     }
 }
