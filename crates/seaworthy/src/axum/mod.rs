@@ -26,31 +26,27 @@ use seaworthy_core::clock::Clock;
 use seaworthy_core::names::event;
 use seaworthy_core::route::RouteTable;
 use seaworthy_health::{Board, Snapshot, View};
-use seaworthy_http::abuse::{AbuseLayer, Place};
-use seaworthy_http::auth::AuthLayer;
-use seaworthy_http::ban::BanLayer;
-use seaworthy_http::concurrency::ConcurrencyLayer;
 use seaworthy_http::error::{BodyError, Error};
 use seaworthy_http::exchange::Exchange;
 use seaworthy_http::headers::HeadersLayer;
 use seaworthy_http::identify::IdentifyLayer;
-use seaworthy_http::limit::RateLimitLayer;
 use seaworthy_http::observe::ObserveLayer;
 use seaworthy_http::rescue::RescueLayer;
-use seaworthy_http::size::{LimitSizeLayer, Limited};
-use seaworthy_http::timeout::TimeoutLayer;
+use seaworthy_http::size::Limited;
 use seaworthy_http::timer::TokioTimer;
 use seaworthy_http::upstream::Roster;
-use seaworthy_http::validate::{Checked, ValidateLayer};
+use seaworthy_http::validate::Checked;
 use seaworthy_http::views::MountLayer;
 use seaworthy_lifecycle::journal::Journal;
 use seaworthy_telemetry::metrics::Registry;
+use tokio::runtime::Handle;
 use tower::ServiceBuilder;
 
 use crate::armour::{self, Access, Armour};
 use crate::components::{Components, State};
 use crate::config::Config;
 use crate::config::endpoints::Listener;
+use crate::stack::guards;
 use crate::views::{self, Table};
 
 use counted::Counted;
@@ -63,12 +59,20 @@ type Read = MapErr<Body, fn(axum::Error) -> BodyError>;
 
 /// Puts the rules of `config` in front of every route of `router`, and of what it answers where it has none.
 ///
-/// Serve it with `into_make_service_with_connect_info::<SocketAddr>()`: rules for addresses need the address. Call it within a
-/// tokio runtime, on which it forgets what is over, for as long as that runs.
+/// Serve it with `into_make_service_with_connect_info::<SocketAddr>()`: rules for addresses need the address. What is over is
+/// forgotten on the tokio runtime that this is called on, for as long as that runs.
 ///
 /// # Errors
-/// A file that `config` names cannot be read, or does not hold what it should.
+/// There is no runtime, or a file that `config` names cannot be read or does not hold what it should.
 pub fn setup(router: Router, config: &Config) -> anyhow::Result<Router> {
+    Handle::try_current().context("call this on a tokio runtime")?;
+    for section in left_out(config) {
+        tracing::warn!(
+            event = event::CONFIG_WARNING,
+            setting = section,
+            "`{section}` is for `seaworthy run`, and does nothing around a router"
+        );
+    }
     let patterns = config.routes.iter().map(|route| route.pattern.as_str());
     let routes = Arc::new(RouteTable::try_new(patterns).context("routes")?);
     let registry = Registry::new(routes.templates());
@@ -91,6 +95,19 @@ pub fn setup(router: Router, config: &Config) -> anyhow::Result<Router> {
     beside(config, &components, armour.clone());
     let views = table(config, &components, armour);
     Ok(around(router, &components, views))
+}
+
+/// Sections that ask for something that is not done here: a rule that does not hold must not look as if it did.
+fn left_out(config: &Config) -> impl Iterator<Item = &'static str> {
+    let asked = [
+        ("breakers", !config.breakers.is_empty()),
+        ("retry", config.retry.is_some()),
+        ("fallbacks", !config.fallbacks.is_empty()),
+        ("egress", !config.egress.is_empty()),
+    ];
+    asked
+        .into_iter()
+        .filter_map(|(section, asked)| asked.then_some(section))
 }
 
 /// What the rules do beside the requests.
@@ -121,9 +138,9 @@ fn table(config: &Config, components: &Components, armour: Armour) -> Table {
     Table::new(entries, board, registry, armour)
 }
 
-/// The layers in the order of the product's stack, which says why it is that one.
+/// The layers, in the order of the product's stack.
 fn around(router: Router, components: &Components, views: Table) -> Router {
-    let Components { rules, access, .. } = components;
+    let rules = &components.rules;
     let observer = components
         .metrics
         .then(|| Counted::new(&components.registry));
@@ -135,27 +152,7 @@ fn around(router: Router, components: &Components, views: Table) -> Router {
             .layer(MountLayer::new(Arc::new(views)))
             .layer(HeadersLayer::new(rules.headers.clone()))
             .layer(RescueLayer::new(components.errors))
-            .layer(AbuseLayer::new(rules.abuse.clone(), Place::Outside))
-            .layer(BanLayer::new(Some(rules.bans.clone())))
-            .layer(LimitSizeLayer::new(components.sizes.as_slice().into()))
-            .layer(AuthLayer::new(access.auth.clone()))
-            .layer(AbuseLayer::new(rules.abuse.clone(), Place::Inside))
-            .layer(RateLimitLayer::new(
-                rules.limits.limits(),
-                rules.limits.anywhere(),
-                TokioTimer,
-            ))
-            .layer(ValidateLayer::new(
-                access.bodies.clone(),
-                Some(access.watch.clone()),
-            ))
-            .layer(ConcurrencyLayer::new(
-                rules.concurrency.clone(),
-                rules.pressure.clone(),
-                rules.clock,
-                TokioTimer,
-            ))
-            .layer(TimeoutLayer::new(&components.timeouts, TokioTimer))
+            .layer(guards(components, rules.limits.anywhere(), TokioTimer))
             .map_request(|request: Request<Checked<Limited<Read>>>| request.map(Body::new))
             .map_response(|response: Response| response.map(readable))
             .map_err(|never: Infallible| -> Error { match never {} }),
@@ -187,4 +184,27 @@ fn tell_nameless() {
             "requests come without an address, so that all clients count as one: serve with `into_make_service_with_connect_info::<SocketAddr>()`"
         );
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Breaker, Retry};
+
+    #[test]
+    fn without_a_runtime_there_is_an_error_and_no_panic() {
+        let said = setup(Router::new(), &Config::default()).expect_err("no runtime");
+        assert!(said.to_string().contains("tokio"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn what_does_not_hold_here_is_named() {
+        let mut config = Config::default();
+        assert_eq!(left_out(&config).count(), 0);
+        config.retry = Some(Retry::default());
+        config.breakers.insert("DB".to_owned(), Breaker::default());
+        assert_eq!(left_out(&config).collect::<Vec<_>>(), ["breakers", "retry"]);
+        let set_up = setup(Router::new(), &config);
+        assert!(set_up.is_ok(), "the rest is there: {set_up:?}");
+    }
 }
