@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod armour;
+pub mod axum;
 pub mod cli;
 pub mod components;
 pub mod config;

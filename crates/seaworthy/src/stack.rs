@@ -24,7 +24,7 @@ use seaworthy_http::rescue::RescueLayer;
 use seaworthy_http::retry::{Kept, RetryLayer};
 use seaworthy_http::size::{LimitSizeLayer, Limited};
 use seaworthy_http::timeout::{TimedBody, TimeoutLayer};
-use seaworthy_http::timer::SweepTimer;
+use seaworthy_http::timer::{SweepTimer, Timer};
 use seaworthy_http::upstream::{Upstream, UpstreamBody};
 use seaworthy_http::validate::{Checked, ValidateLayer};
 use seaworthy_http::views::MountLayer;
@@ -103,42 +103,7 @@ pub fn build(
         .layer(rescue(components))
         // From here on a request counts as inside, and a shutdown waits for it.
         .layer(DrainLayer::new(drain))
-        // Sees bans and failed logins, which are held against the address.
-        .layer(AbuseLayer::new(
-            components.rules.abuse.clone(),
-            Place::Outside,
-        ))
-        // Whoever is shut out costs nothing further.
-        .layer(BanLayer::new(Some(components.rules.bans.clone())))
-        // A body that is too large costs the app nothing.
-        .layer(LimitSizeLayer::new(components.sizes.as_slice().into()))
-        // Whoever says who he is has to be right, before anything is held against him or done for him.
-        .layer(AuthLayer::new(components.access.auth.clone()))
-        // Sees what is refused below, which is held against whoever was recognised.
-        .layer(AbuseLayer::new(
-            components.rules.abuse.clone(),
-            Place::Inside,
-        ))
-        // By whoever was recognised above, and before anything that costs the app something.
-        .layer(RateLimitLayer::new(
-            components.rules.limits.limits(),
-            buckets,
-            timer.clone(),
-        ))
-        // Reading a body costs more than whatever could refuse it above, and less than a place inside.
-        .layer(ValidateLayer::new(
-            components.access.bodies.clone(),
-            Some(components.access.watch.clone()),
-        ))
-        // Whoever comes this far will be served, as soon as the app can.
-        .layer(ConcurrencyLayer::new(
-            components.rules.concurrency.clone(),
-            components.rules.pressure.clone(),
-            components.rules.clock,
-            timer.clone(),
-        ))
-        // The clocks cover waiting for a starting app as well as the app's own time.
-        .layer(TimeoutLayer::new(&components.timeouts, timer.clone()))
+        .layer(guards(components, buckets, timer.clone()))
         // Whatever the app cannot do, after all tries.
         .layer(FallbackLayer::new(rules.fallbacks.clone()))
         // Above the breaker, so that each try counts for itself and an open one ends the tries.
@@ -152,4 +117,47 @@ pub fn build(
         .layer(BreakerLayer::new(rules.circuits.clone(), rules.clock))
         .layer(AttemptLayer::new(rules.attempts.clone(), timer))
         .service(upstream)
+}
+
+/// The layers of [`guards`], from the outermost to the innermost.
+pub type Guards<T> = (
+    AbuseLayer,
+    BanLayer,
+    LimitSizeLayer,
+    AuthLayer,
+    AbuseLayer,
+    RateLimitLayer<Chosen, T>,
+    ValidateLayer,
+    ConcurrencyLayer<T>,
+    TimeoutLayer<T>,
+);
+
+/// What stands between a client and whatever serves him, the app behind a network or a router in this process.
+pub fn guards<T: Timer>(components: &Components, buckets: Chosen, timer: T) -> Guards<T> {
+    let Components { rules, access, .. } = components;
+    (
+        // Sees bans and failed logins, which are held against the address.
+        AbuseLayer::new(rules.abuse.clone(), Place::Outside),
+        // Whoever is shut out costs nothing further.
+        BanLayer::new(Some(rules.bans.clone())),
+        // A body that is too large costs the app nothing.
+        LimitSizeLayer::new(components.sizes.as_slice().into()),
+        // Whoever says who he is has to be right, before anything is held against him or done for him.
+        AuthLayer::new(access.auth.clone()),
+        // Sees what is refused below, which is held against whoever was recognised.
+        AbuseLayer::new(rules.abuse.clone(), Place::Inside),
+        // By whoever was recognised above, and before anything that costs the app something.
+        RateLimitLayer::new(rules.limits.limits(), buckets, timer.clone()),
+        // Reading a body costs more than whatever could refuse it above, and less than a place inside.
+        ValidateLayer::new(access.bodies.clone(), Some(access.watch.clone())),
+        // Whoever comes this far will be served, as soon as the app can.
+        ConcurrencyLayer::new(
+            rules.concurrency.clone(),
+            rules.pressure.clone(),
+            rules.clock,
+            timer.clone(),
+        ),
+        // The clocks cover waiting for a starting app as well as the app's own time.
+        TimeoutLayer::new(&components.timeouts, timer),
+    )
 }

@@ -14,7 +14,7 @@ const ORDER: [&[&str]; 11] = [
     &["launch", "schemas", "views"],
     &["components"],
     &["stack"],
-    &["listeners"],
+    &["axum", "listeners"],
     &["admin"],
     &["openapi"],
     &["run"],

@@ -84,7 +84,7 @@ async fn a_breaker_tells_what_it_took_for_a_failure() {
     let service = seaworthy_http::breaker::BreakerLayer::new(circuits, clock(1)).layer(app);
     for _ in 0..4 {
         // What comes of it is not what is looked at.
-        let _ = service.clone().oneshot(request("GET", "/", "")).await;
+        _ = service.clone().oneshot(request("GET", "/", "")).await;
     }
     let closed = Fault::Named(catalogue::UPSTREAM_CLOSED.name);
     assert_eq!(ear.heard(), [Fault::Status(500), closed]);

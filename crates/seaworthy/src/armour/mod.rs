@@ -39,7 +39,9 @@ pub use breakers::{BreakerDocument, Breakers};
 pub use errors::{Errors, ErrorsDocument, Kind, Noted, Service, ServiceDocument};
 pub use features::keep_features;
 pub use keep::keep;
-pub use limits::{CandidateDocument, LimitDocument, Limiting, LimitsDocument, ResetDocument};
+pub use limits::{
+    CandidateDocument, LimitDocument, Limiting, LimitsDocument, ResetDocument, count_limits,
+};
 pub use pools::{PoolDocument, Pools, PoolsDocument, watch_memory};
 pub use retries::{Repeats, attempt, deadline};
 pub use security::SecurityDocument;

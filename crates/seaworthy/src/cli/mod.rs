@@ -4,6 +4,7 @@
 //! 2 usage or configuration, 3 what the verb needs could not be reached; `run` adds those of the app. The verbs that talk to a running
 //! instance find it by its state folder and change nothing on their own.
 
+mod bench;
 mod check;
 mod config;
 mod ctl;
@@ -29,6 +30,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::failure::Failure;
 
+pub use bench::BenchArgs;
 pub use check::CheckArgs;
 pub use config::{ConfigArgs, options};
 pub use ctl::CtlArgs;
@@ -90,6 +92,8 @@ pub enum Verb {
     Errors(ErrorsArgs),
     /// Look for what would break in production, and say how to mend it
     Check(CheckArgs),
+    /// Ask a URL many times, and hold what comes back against what was expected
+    Bench(BenchArgs),
     /// Steer the running instance
     Ctl(CtlArgs),
     /// Shut the running instance down
@@ -217,6 +221,7 @@ fn execute(global: &Global, verb: Verb) -> anyhow::Result<u8> {
             Verb::Config(args) => config::execute(global, &args),
             Verb::Openapi(args) => openapi::execute(global, &args),
             Verb::Schema(args) => return schema::execute(global, &args),
+            Verb::Bench(args) => return bench::execute(global, args).await,
             Verb::Check(args) => return check::execute(global, &args).await,
             Verb::Health(args) => return health::execute(global, &args).await,
             Verb::Run(_) => unreachable!("run is taken before"),

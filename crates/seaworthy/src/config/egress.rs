@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use seaworthy_config::Findings;
 use seaworthy_core::address::Address;
 use seaworthy_core::quantity::{Bound, Duration};
+use seaworthy_core::quota::Spec;
 use seaworthy_http::egress::Target;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,13 @@ pub struct Egress {
     /// How its requests are sent again. Default: they are not.
     #[serde(default)]
     pub retry: Option<Retry>,
+    /// How often it may be called: `100/min`, or `{capacity, refill_per_sec}`. This instance counts alone, and tries of `retry` are
+    /// not counted. Default: as often as the app likes.
+    #[serde(default)]
+    pub limit: Option<Spec>,
+    /// How long a call beyond `limit` waits for its turn; after that, and without it, it is answered 429. Default `0s`.
+    #[serde(default)]
+    pub max_delay: Duration,
     /// How long an answer may take to its first byte, all tries together, or `none`. Default `60s`.
     #[serde(default = "minute")]
     pub timeout: Bound<Duration>,
@@ -112,12 +120,24 @@ pub(super) fn validate(config: &Config, findings: &mut Findings) {
         if let Some(own) = &one.retry {
             retry::validate(&path("retry"), own, findings);
         }
+        turns(one, &path, findings);
         let zero = |bound: Bound<Duration>| bound.get().is_some_and(Duration::is_zero);
         if zero(one.timeout) || one.attempt_timeout.is_some_and(zero) {
             findings
                 .error(path("timeout"), "no time at all would refuse every request")
                 .help("write `none` for no limit");
         }
+    }
+}
+
+fn turns(one: &Egress, path: &dyn Fn(&str) -> String, findings: &mut Findings) {
+    if let Some(Err(error)) = one.limit.map(|limit| limit.quota(false)) {
+        findings.error(path("limit"), error.to_string());
+    }
+    if one.limit.is_none() && !one.max_delay.is_zero() {
+        findings
+            .warning(path("max_delay"), "there is no limit to wait for")
+            .help("write `limit: 100/min`, or leave it out");
     }
 }
 

@@ -4,7 +4,7 @@
 //! stay open for as long as this process lives, so an app that stops can still say its last words to others.
 
 mod stack;
-mod tls;
+pub(crate) mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

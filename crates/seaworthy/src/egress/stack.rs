@@ -9,12 +9,18 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use seaworthy_core::clock::Clock;
 use seaworthy_core::names::metric;
+use seaworthy_core::quota::Quota;
+use seaworthy_core::request_id::RequestId;
 use seaworthy_http::attempt::AttemptLayer;
 use seaworthy_http::body::ResponseBody;
 use seaworthy_http::breaker::{BreakerLayer, Circuit, Circuits};
 use seaworthy_http::cover::Cover;
 use seaworthy_http::egress::{self, Inbound, OutboundBody};
 use seaworthy_http::exchange::Exchange;
+use seaworthy_http::limit::{
+    Action, Fields, Keyed, Keys, Limits as Rates, Memory, Policy, PolicyConfig, RateLimitLayer,
+    Reset, Rules,
+};
 use seaworthy_http::rescue::{Format, RescueLayer};
 use seaworthy_http::retry::{Kept, RetryLayer};
 use seaworthy_http::timeout::{Limits, TimedBody, TimeoutLayer};
@@ -59,6 +65,12 @@ pub(super) fn build(
     BoxCloneService::new(
         ServiceBuilder::new()
             .layer(RescueLayer::new(format).watched(errors))
+            // A call that waits for its turn has not begun.
+            .layer(RateLimitLayer::new(
+                turns(one, clock, registry),
+                Memory,
+                TokioTimer,
+            ))
             .layer(TimeoutLayer::new(&[limits], TokioTimer))
             .layer(RetryLayer::new(
                 [plan].into(),
@@ -72,10 +84,47 @@ pub(super) fn build(
     )
 }
 
-/// The request with what the layers want to know of it.
+/// How often the target may be called: one bucket, whoever calls.
+fn turns(one: &Egress, clock: Clock, registry: &Registry) -> Option<Arc<Rates>> {
+    // Checked when the configuration was.
+    let quota: Quota = one.limit?.quota(false).ok()??;
+    let mut policy = PolicyConfig::new(&format!("egress.{}", one.name), Some(quota));
+    policy.keyed = Keyed {
+        parts: Box::default(),
+        skips: false,
+    };
+    policy.max_keys = 1;
+    if !one.max_delay.is_zero() {
+        policy.action = Action::Delay(one.max_delay.get());
+    }
+    let policy = Arc::new(Policy::new(policy));
+    armour::count_limits(std::slice::from_ref(&policy), registry);
+    let rules = Rules {
+        tiers: true,
+        cost: 1,
+        ..Rules::default()
+    };
+    Some(Arc::new(Rates {
+        tiers: [policy].into(),
+        policies: Box::default(),
+        rules: [rules].into(),
+        keys: Keys::default(),
+        // What the target says of limits of its own is for the app to read.
+        fields: Fields {
+            x: false,
+            ietf: false,
+            reset: Reset::Epoch,
+        },
+        clock,
+    }))
+}
+
+/// The request with what the layers want to know of it. The trace and the id are the app's own, and go on as they are.
 pub(super) fn named(request: Request<Incoming>, peer: SocketAddr) -> Request<Inbound> {
     let mut request = request.map(Inbound);
-    let exchange = Exchange::new(Instant::now(), Some(peer), false);
+    let mut exchange = Exchange::new(Instant::now(), Some(peer), false);
+    let given = request.headers().get("x-request-id");
+    exchange.request_id = given.and_then(|given| RequestId::accept(given.as_bytes()));
     request.extensions_mut().insert(exchange);
     request
 }

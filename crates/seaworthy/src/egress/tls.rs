@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
 /// The roots of the system, or those of the file `ca` alone.
-pub(super) fn config(ca: Option<&Path>) -> anyhow::Result<Arc<ClientConfig>> {
+pub(crate) fn config(ca: Option<&Path>) -> anyhow::Result<Arc<ClientConfig>> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()

@@ -1,6 +1,7 @@
 //! The app's own calls to other services, on the real binary.
 
 use seaworthy_testkit::Result;
+use seaworthy_testkit::certificate::Certificate;
 use seaworthy_testkit::client;
 use seaworthy_testkit::origin::{Origin, Script};
 use seaworthy_testkit::process::{Builder, Seaworthy};
@@ -190,5 +191,126 @@ async fn what_nobody_means_to_call_is_refused() -> Result<()> {
         assert_eq!(ended.code(), 2, "{target}: {said}");
         assert!(said.contains(says), "{target}: {said}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_service_is_called_no_more_often_than_it_may_be() -> Result<()> {
+    let keys = ", limit: {capacity: 5, refill_per_sec: 0}";
+    let (seaworthy, origin, address, _mock) =
+        way(one_worker(), Script::always(status(200)), keys).await?;
+    for _ in 0..5 {
+        let answer = call(&address, "POST", "/v1/chat", b"hello").await?;
+        assert_eq!(answer.status, 200);
+        let field = answer.header("x-ratelimit-limit");
+        assert_eq!(
+            field, None,
+            "what the service itself says is for the app to read"
+        );
+    }
+    let refused = call(&address, "POST", "/v1/chat", b"hello").await?;
+    assert_eq!(
+        (refused.status, refused.error_type().as_deref()),
+        (429, Some("RateLimitExceeded"))
+    );
+    let scopes = &refused.json()?["error"]["details"]["scopes"];
+    assert_eq!(scopes, &json!(["egress.llm"]));
+    assert_eq!(origin.requests().len(), 5);
+    for _ in 0..10 {
+        let own = get(&seaworthy, "/echo").await?;
+        assert_eq!(own.status, 200, "requests to the app have no limit");
+    }
+    let page = admin(&seaworthy, "/metrics").await?.text();
+    for line in [
+        "rate_limiter_requests_total{tier=\"egress.llm\"} 6",
+        "rate_limiter_denials_total{tier=\"egress.llm\",mode=\"reject\"} 1",
+        "seaworthy_egress_requests_total{egress=\"llm\",status=\"429\"} 1",
+    ] {
+        assert!(page.contains(line), "{page}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_call_may_wait_for_its_turn_and_its_time_begins_then() -> Result<()> {
+    let keys = ", limit: {capacity: 1, refill_per_sec: 2}, max_delay: 20s, timeout: 400ms";
+    let (seaworthy, origin, address, _mock) =
+        way(one_worker(), Script::always(status(200)), keys).await?;
+    for _ in 0..3 {
+        assert_eq!(call(&address, "GET", "/", b"").await?.status, 200);
+    }
+    assert_eq!(origin.requests().len(), 3);
+    let page = admin(&seaworthy, "/metrics").await?.text();
+    let delayed = "rate_limiter_denials_total{tier=\"egress.llm\",mode=\"delay\"} ";
+    let delayed = page.lines().find_map(|line| line.strip_prefix(delayed));
+    let delayed: u32 = delayed.unwrap_or_default().parse()?;
+    assert!((1..=2).contains(&delayed), "{page}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_trace_and_a_request_id_go_on_as_the_app_has_them() -> Result<()> {
+    let keys = ", limit: {capacity: 1, refill_per_sec: 0}, retry: {max: 2, delays: [10ms]}";
+    let (_seaworthy, origin, address, _mock) =
+        way(one_worker(), first(&[503], well()), keys).await?;
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let fields = [
+        ("Host", "llm"),
+        ("traceparent", trace),
+        ("tracestate", "shop=1"),
+        ("baggage", "user=7"),
+        ("X-Request-ID", "order-17"),
+    ];
+    let to: std::net::SocketAddr = address.parse()?;
+    let answer = client::send(to, "GET", "/", &fields, b"").await?;
+    assert_eq!(answer.status, 200);
+    let sent = origin.text().to_lowercase();
+    for (name, value) in &fields[1..] {
+        let line = format!("{}: {value}\r\n", name.to_lowercase());
+        assert_eq!(sent.matches(&line).count(), 2, "each try has {line}");
+    }
+    // A refusal of ours has the app's name for the call.
+    let refused = client::send(to, "GET", "/", &fields, b"").await?.json()?;
+    assert_eq!(refused["error"]["request_id"], "order-17");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_service_behind_tls_is_believed_by_its_own_certificate_alone() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (cert, key) = Certificate::new()?.write(folder.path())?;
+    let far = Seaworthy::build()
+        .set("listen.tls.cert", cert.display())
+        .set("listen.tls.key", key.display());
+    let mock = App::Mock.start().await?;
+    let far = far.connect(mock.address).start().await?;
+    let port = far.public().port();
+    let entry = |ca: &str| {
+        format!(
+            "[{{name: pay, listen: \"127.0.0.1:0\", target: \"https://localhost:{port}\"{ca}, breaker: default}}]"
+        )
+    };
+    let near = |ca: String| {
+        let builder = one_worker().set("egress", entry(&ca));
+        let connected = builder.connect(mock.address);
+        async move {
+            let seaworthy = connected.start().await?;
+            let opened = seaworthy.wait_event("egress.opened").await?;
+            let address = opened["address"].as_str().unwrap_or_default().to_owned();
+            Ok::<_, anyhow::Error>((seaworthy, address))
+        }
+    };
+    let (_near, address) = near(format!(", ca: '{}'", cert.display())).await?;
+    for _ in 0..3 {
+        let answer = call(&address, "POST", "/echo", b"over TLS").await?;
+        assert_eq!((answer.status, answer.text().as_str()), (200, "over TLS"));
+    }
+    // Those of the system do not know it.
+    let (_near, address) = near(String::new()).await?;
+    let refused = call(&address, "GET", "/echo", b"").await?;
+    assert_eq!(
+        (refused.status, refused.error_type().as_deref()),
+        (502, Some("UpstreamUnreachable"))
+    );
     Ok(())
 }

@@ -5,6 +5,7 @@
 
 mod auth;
 mod bans;
+mod bench;
 mod breakers;
 mod checks;
 mod concurrency;

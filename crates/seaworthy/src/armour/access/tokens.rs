@@ -8,8 +8,8 @@ use seaworthy_http::auth::jwt::{self, Jwks, KeySet, Pace, Place, Source, Verifie
 use seaworthy_http::outbound::Client;
 
 use super::text::read;
-use crate::config::auth as section;
 use crate::config::Config;
+use crate::config::auth as section;
 use crate::failure::Failure;
 
 pub(super) fn tokens(

@@ -74,6 +74,16 @@ impl Limiting {
         }
     }
 
+    /// The store as threads of one runtime share it, which the caller is on. Its first connection is not waited for.
+    pub fn anywhere(&self) -> Chosen {
+        let store = self.store.clone();
+        if let Chosen::Redis(store) = &store {
+            let store = store.clone();
+            tokio::spawn(async move { store.attach(FIRST).await });
+        }
+        store
+    }
+
     /// Forgets full buckets.
     pub(super) fn sweep(&self, now: Moment) {
         for policy in self.all() {
@@ -86,38 +96,11 @@ impl Limiting {
     }
 
     fn count(&self, registry: &Registry) {
-        // Counters are exact in a float up to 2^53.
-        #[allow(clippy::cast_precision_loss)]
-        let float = |count: u64| count as f64;
-        let mut told: Vec<&str> = Vec::new();
-        for policy in self.all() {
-            // Limits of several routes have one name, and are told as one.
-            let name = policy.name();
-            if told.contains(&name) {
-                continue;
-            }
-            told.push(name);
-            let same: Vec<Arc<Policy>> = self
-                .all()
-                .filter(|other| other.name() == name)
-                .cloned()
-                .collect();
-            let sum = move |of: fn(&Policy) -> u64| {
-                let same = same.clone();
-                move || float(same.iter().map(|policy| of(policy)).sum())
-            };
-            let requests = sum(|policy| policy.tally().requests());
-            registry.read(&metric::RATE_LIMITER_REQUESTS, &[name], requests);
-            let active = sum(|policy| policy.active() as u64);
-            registry.read(&metric::RATE_LIMITER_BUCKETS, &[name], active);
-            for (mode, of) in MODES {
-                let denials = sum(of);
-                registry.read(&metric::RATE_LIMITER_DENIALS, &[name, mode], denials);
-            }
-        }
+        let all: Vec<Arc<Policy>> = self.all().cloned().collect();
+        count_limits(&all, registry);
         let store = self.store.clone();
         registry.read(&metric::RATE_LIMITER_FALLBACK, &[], move || {
-            float(u64::from(is_alone(&store)))
+            f64::from(u8::from(is_alone(&store)))
         });
     }
 
@@ -148,6 +131,36 @@ impl Limiting {
             }
         }
         filled
+    }
+}
+
+/// Shows what limits have decided among the metrics.
+pub fn count_limits(all: &[Arc<Policy>], registry: &Registry) {
+    // Counters are exact in a float up to 2^53.
+    #[allow(clippy::cast_precision_loss)]
+    let float = |count: u64| count as f64;
+    let mut told: Vec<&str> = Vec::new();
+    for policy in all {
+        // Limits of several routes have one name, and are told as one.
+        let name = policy.name();
+        if told.contains(&name) {
+            continue;
+        }
+        told.push(name);
+        let same = all.iter().filter(|other| other.name() == name);
+        let same: Vec<Arc<Policy>> = same.cloned().collect();
+        let sum = move |of: fn(&Policy) -> u64| {
+            let same = same.clone();
+            move || float(same.iter().map(|policy| of(policy)).sum())
+        };
+        let requests = sum(|policy| policy.tally().requests());
+        registry.read(&metric::RATE_LIMITER_REQUESTS, &[name], requests);
+        let active = sum(|policy| policy.active() as u64);
+        registry.read(&metric::RATE_LIMITER_BUCKETS, &[name], active);
+        for (mode, of) in MODES {
+            let denials = sum(of);
+            registry.read(&metric::RATE_LIMITER_DENIALS, &[name, mode], denials);
+        }
     }
 }
 
