@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use crate::node::{Entry, Node, Value, is_extension};
 use crate::path::Path;
-use crate::schema::{branches, resolve};
+use crate::schema::{alias, branches, resolve};
 use crate::source::Origin;
 use crate::suggest;
 
@@ -204,6 +204,7 @@ impl Checker<'_> {
     fn map(&mut self, schema: &Json, entries: &mut Vec<Entry>, path: &Path) {
         let properties = schema.get("properties").and_then(Json::as_object);
         let rest = schema.get("additionalProperties");
+        self.settle_aliases(schema, entries, path);
         entries.retain(|entry| {
             !matches!(entry.node.value, Value::Null)
                 || properties.is_some_and(|p| !p.contains_key(&entry.key))
@@ -245,6 +246,22 @@ impl Checker<'_> {
                     help,
                 );
             }
+        }
+    }
+
+    /// Gives keys that have another name the one that everything else goes by.
+    fn settle_aliases(&mut self, schema: &Json, entries: &mut [Entry], path: &Path) {
+        for at in 0..entries.len() {
+            let Some(name) = alias(schema, &entries[at].key) else {
+                continue;
+            };
+            if entries.iter().any(|entry| entry.key == name) {
+                let help = Some(format!("leave one of `{}` and `{name}`", entries[at].key));
+                let twice = path.key(entries[at].key.as_str());
+                self.complain(&twice, format!("this is `{name}` once more"), help);
+                continue;
+            }
+            entries[at].key = name.to_owned();
         }
     }
 

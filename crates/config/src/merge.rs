@@ -17,6 +17,11 @@ pub(crate) fn merge(root: &Json, schema: Option<&Json>, base: Node, over: Node) 
             origin: base.origin,
         },
         (Value::Map(mut entries), Value::Map(overs)) => {
+            let mut overs = overs;
+            if let Some(schema) = schema {
+                settle_aliases(schema::resolve(root, schema), &mut entries);
+                settle_aliases(schema::resolve(root, schema), &mut overs);
+            }
             take_back(root, schema, &mut entries, &overs);
             for over in overs {
                 let child = schema.and_then(|schema| schema::child(root, schema, &over.key));
@@ -61,6 +66,17 @@ pub(crate) fn merge(root: &Json, schema: Option<&Json>, base: Node, over: Node) 
             value,
             origin: over.origin,
         },
+    }
+}
+
+/// Gives keys that have another name the one that the other tree may have used; with both here, [`crate::check`] complains.
+fn settle_aliases(schema: &Json, entries: &mut [Entry]) {
+    for at in 0..entries.len() {
+        if let Some(name) = schema::alias(schema, &entries[at].key)
+            && entries.iter().all(|entry| entry.key != name)
+        {
+            entries[at].key = name.to_owned();
+        }
     }
 }
 

@@ -19,6 +19,11 @@ pub(crate) const MERGE: &str = "x-merge";
 /// Set it with `#[schemars(extend("x-instead" = ["url", "env"]))]`.
 pub(crate) const INSTEAD: &str = "x-instead";
 
+/// The keyword by which a setting lists other names for itself. What is shown, merged and named in errors goes by its own.
+///
+/// Set it with `#[schemars(extend("x-aliases" = ["required"]))]`.
+pub(crate) const ALIASES: &str = "x-aliases";
+
 /// Gives the JSON Schema of a type. Structs are closed but for keys that begin with `x-`.
 #[must_use]
 pub fn schema_of<T: JsonSchema>() -> Json {
@@ -101,6 +106,20 @@ pub(crate) fn branches(schema: &Json) -> Option<&Vec<Json>> {
         .get("anyOf")
         .or_else(|| schema.get("oneOf"))
         .and_then(Json::as_array)
+}
+
+/// The setting that `key` is another name of, as [`ALIASES`] in a resolved schema say.
+pub(crate) fn alias<'a>(schema: &'a Json, key: &str) -> Option<&'a str> {
+    let properties = schema.get("properties")?.as_object()?;
+    if properties.contains_key(key) {
+        return None;
+    }
+    let has = |schema: &Json| {
+        let aliases = schema.get(ALIASES).and_then(Json::as_array);
+        aliases.is_some_and(|aliases| aliases.iter().any(|alias| alias == key))
+    };
+    let mut named = properties.iter().filter(|(_, schema)| has(schema));
+    named.next().map(|(name, _)| name.as_str())
 }
 
 /// The schema of a key, or nothing when the key is unknown.

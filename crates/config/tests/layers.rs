@@ -43,6 +43,32 @@ const JSON: &str = r#"{
 }"#;
 
 #[test]
+fn another_name_for_a_setting_is_that_setting_in_every_layer() {
+    let over = |below: &str, above: &str| {
+        Loader::<Sample>::new()
+            .text(Layer::Preset, "preset", below, Format::Yaml)
+            .text(Layer::File, "a.yaml", above, Format::Yaml)
+            .load()
+    };
+    for (below, above) in [
+        ("limits: {max_connections: 3}", "limits: {connections: 7}"),
+        ("limits: {connections: 3}", "limits: {max_connections: 7}"),
+        (
+            "limits: {max_connections: 3}",
+            "limits: {max_connections: 7}",
+        ),
+        ("name: x", "limits: {max_connections: 7}"),
+    ] {
+        let loaded = over(below, above).unwrap();
+        assert_eq!(loaded.value.limits.connections, 7, "{below}, {above}");
+        assert!(loaded.is_set("limits.connections"));
+    }
+    let twice = over("name: x", "limits: {max_connections: 7, connections: 3}");
+    let told = twice.unwrap_err().render(false);
+    assert!(told.contains("this is `connections` once more"), "{told}");
+}
+
+#[test]
 fn the_notation_does_not_change_the_hash() {
     let [yaml, toml, json] = [("a.yaml", YAML), ("a.toml", TOML), ("a.json", JSON)]
         .map(|(name, text)| file(name, text).unwrap());

@@ -19,6 +19,7 @@ pub mod event;
 pub mod exchange;
 pub mod health;
 pub mod identity;
+pub mod ledger;
 pub mod lifecycle;
 pub mod names;
 pub mod principal;

@@ -495,6 +495,8 @@ pub mod event {
     pub const BAN_SET: &str = "ban.set";
     /// An address may come in again before its time.
     pub const BAN_LIFTED: &str = "ban.lifted";
+    /// Bans of other instances cannot be heard of, or can be again.
+    pub const BAN_SHARING: &str = "ban.sharing";
     /// The bans could not be kept or read.
     pub const BAN_FILE: &str = "ban.file";
     /// Somebody has drawn attention.
@@ -513,6 +515,8 @@ pub mod event {
     pub const FEATURE_DEGRADED: &str = "feature.degraded";
     /// A feature is as it should be again.
     pub const FEATURE_RECOVERED: &str = "feature.recovered";
+    /// Nobody could be told what became of a feature.
+    pub const FEATURE_WEBHOOK: &str = "feature.webhook_failed";
     /// A listener for the app's own calls is open.
     pub const EGRESS_OPENED: &str = "egress.opened";
     /// A fallback was used. A few of them each second are told.

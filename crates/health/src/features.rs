@@ -4,6 +4,7 @@
 //! check of the kind `feature` shows it, and an operator can say it by hand. What is kept is bounded.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,9 +32,34 @@ pub struct Fallback {
     pub until: Option<Instant>,
 }
 
+/// What became of a feature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// It is on this fallback from now on, or for another reason than before.
+    Degraded(Fallback),
+    /// It is as it should be again.
+    Recovered,
+    /// The same, because the time of the fallback is over.
+    Ended,
+}
+
+type Told = Arc<dyn Fn(&str, &News) + Send + Sync>;
+
 /// The features of a process. Clones are the same registry.
-#[derive(Clone, Debug, Default)]
-pub struct Features(Arc<Mutex<BTreeMap<String, Feature>>>);
+#[derive(Clone, Default)]
+pub struct Features(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    features: Mutex<BTreeMap<String, Feature>>,
+    told: Mutex<Option<Told>>,
+}
+
+impl fmt::Debug for Features {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Features").field(&*self.features()).finish()
+    }
+}
 
 #[derive(Debug, Default)]
 struct Feature {
@@ -47,6 +73,38 @@ impl Features {
     pub fn global() -> &'static Self {
         static GLOBAL: OnceLock<Features> = OnceLock::new();
         GLOBAL.get_or_init(Self::default)
+    }
+
+    /// Tells `told` what becomes of features from now on, and nobody else any more. It must not block.
+    pub fn watch(&self, told: impl Fn(&str, &News) + Send + Sync + 'static) {
+        *self.told() = Some(Arc::new(told));
+    }
+
+    /// Takes the features off their fallbacks whose time is over. Until then they only look so, and nobody has been told.
+    pub fn expire(&self) {
+        let ended: Vec<String> = {
+            let features = self.features();
+            let ended = features.iter().filter(|(_, feature)| feature.is_over());
+            ended.map(|(name, _)| name.clone()).collect()
+        };
+        for name in ended {
+            let news = {
+                let mut features = self.features();
+                // It may have been set anew meanwhile.
+                let over = features.get(&name).is_some_and(Feature::is_over);
+                over.then(|| clear(&mut features, &name))
+            };
+            if news.is_some() {
+                self.tell(&name, &News::Ended);
+            }
+        }
+    }
+
+    /// Those that are on their fallback, by name, as they are shown.
+    pub fn degraded(&self) -> Vec<FeatureDocument> {
+        let mut documents = self.documents();
+        documents.retain(|document| document.degraded);
+        documents
     }
 
     /// Makes a feature known, and what it falls back on unless somebody says otherwise.
@@ -68,7 +126,8 @@ impl Features {
     ) -> Result<Fallback, &'static str> {
         let mut features = self.features();
         let known = features.get(name);
-        let active = active.or_else(|| known?.default.as_deref());
+        let default = known.and_then(|known| known.default.clone());
+        let active = active.or(default.as_deref());
         let active = active.ok_or("`active` is missing: what is served instead")?;
         if !is_name(name) || !is_name(active) {
             return Err("names are one word of at most 128 letters, digits, `_`, `-` and `.`");
@@ -85,22 +144,29 @@ impl Features {
             until: time.map(|time| clock::now() + time),
         };
         let feature = features.entry(name.to_owned()).or_default();
+        let before = current(feature);
         feature.fallback = Some(fallback.clone());
+        drop(features);
+        let same = |before: &Fallback| before.active == active && before.reason == reason;
+        if !before.as_ref().is_some_and(same) {
+            self.tell(name, &News::Degraded(fallback.clone()));
+        }
         Ok(fallback)
     }
 
     /// `name` is as it should be again. `false` when it was.
     pub fn recover(&self, name: &str) -> bool {
-        let was = self.fallback(name).is_some();
-        let mut features = self.features();
-        let is_declared = features
-            .get(name)
-            .is_some_and(|feature| feature.default.is_some());
-        match features.get_mut(name) {
-            Some(feature) if is_declared => feature.fallback = None,
-            _ => drop(features.remove(name)),
+        let news = {
+            let mut features = self.features();
+            let before = features.get(name).map(Feature::is_over);
+            clear(&mut features, name).and(before)
+        };
+        match news {
+            Some(true) => self.tell(name, &News::Ended),
+            Some(false) => self.tell(name, &News::Recovered),
+            None => {}
         }
-        was
+        news == Some(false)
     }
 
     /// The fallback of `name`, if it is on one.
@@ -117,9 +183,41 @@ impl Features {
             .collect()
     }
 
-    fn features(&self) -> MutexGuard<'_, BTreeMap<String, Feature>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn tell(&self, name: &str, news: &News) {
+        // Outside of the locks: whoever is told may look.
+        let told = self.told().clone();
+        if let Some(told) = told {
+            told(name, news);
+        }
     }
+
+    fn features(&self) -> MutexGuard<'_, BTreeMap<String, Feature>> {
+        self.0
+            .features
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn told(&self) -> MutexGuard<'_, Option<Told>> {
+        self.0.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Feature {
+    fn is_over(&self) -> bool {
+        let until = self.fallback.as_ref().and_then(|fallback| fallback.until);
+        until.is_some_and(|until| until <= clock::now())
+    }
+}
+
+/// Takes the fallback of a feature away, and the feature itself unless it was declared.
+fn clear(features: &mut BTreeMap<String, Feature>, name: &str) -> Option<Fallback> {
+    let feature = features.get_mut(name)?;
+    let fallback = feature.fallback.take();
+    if feature.default.is_none() {
+        features.remove(name);
+    }
+    fallback
 }
 
 /// A feature as the admin API shows it.
@@ -158,8 +256,7 @@ impl FeatureDocument {
 
 fn current(feature: &Feature) -> Option<Fallback> {
     let fallback = feature.fallback.clone()?;
-    let is_over = fallback.until.is_some_and(|until| until <= clock::now());
-    (!is_over).then_some(fallback)
+    (!feature.is_over()).then_some(fallback)
 }
 
 /// Whether it is one word that may be shown everywhere.
@@ -188,6 +285,40 @@ mod tests {
             (shown.active.as_str(), features.documents()),
             (PRIMARY, vec![shown.clone()])
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whatever_changes_is_told_once() {
+        let features = Features::default();
+        let heard: Arc<Mutex<Vec<(String, News)>>> = Arc::default();
+        let ear = heard.clone();
+        features.watch(move |name, news| ear.lock().unwrap().push((name.to_owned(), news.clone())));
+        let news = || std::mem::take(&mut *heard.lock().unwrap());
+        let minute = Some(Duration::from_secs(60));
+        let first = features.fall_back("mail", Some("queue"), "smtp down", minute);
+        features
+            .fall_back("mail", Some("queue"), "smtp down", minute)
+            .unwrap();
+        let first = News::Degraded(first.unwrap());
+        assert_eq!(news(), [("mail".to_owned(), first)]);
+        features
+            .fall_back("mail", Some("queue"), "dns down", minute)
+            .unwrap();
+        assert_eq!(news().len(), 1);
+        features.expire();
+        assert_eq!(news(), []);
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert_eq!(features.degraded(), []);
+        features.expire();
+        features.expire();
+        assert_eq!(news(), [("mail".to_owned(), News::Ended)]);
+        features.fall_back("mail", Some("queue"), "", None).unwrap();
+        assert!(features.recover("mail") && !features.recover("mail"));
+        assert_eq!(news()[1..], [("mail".to_owned(), News::Recovered)]);
+        features.fall_back("mail", Some("x"), "", minute).unwrap();
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert!(!features.recover("mail"));
+        assert_eq!(news()[1..], [("mail".to_owned(), News::Ended)]);
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub use ask::{Ask, Case, Format};
 pub use board::{Answer, Board};
 pub use breakers::Breakers;
 pub use check::{Check, Running, blocking, from_fn};
-pub use features::{Fallback, FeatureDocument, Features};
+pub use features::{Fallback, FeatureDocument, Features, News};
 pub use health::{Health, NoSuchCheck, Only};
 pub use outcome::{Metadata, Outcome};
 pub use pulse::{Pulse, Sign};

@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use seaworthy_core::health::{self, App, State, Status, Verdict};
 use serde_json::Value;
 
-use crate::Breakers;
 use crate::report::{Component, Report};
+use crate::{Breakers, Features};
 
 /// Whether requests reach the app, and why not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +47,8 @@ pub struct Snapshot {
     pub gate_by_label: bool,
     /// The breakers of the traffic.
     pub breakers: Breakers,
+    /// The features that can be on a fallback.
+    pub features: Features,
 }
 
 impl Snapshot {
@@ -66,6 +68,7 @@ impl Snapshot {
             stalled: None,
             gate_by_label: false,
             breakers: Breakers::default(),
+            features: Features::default(),
         }
     }
 

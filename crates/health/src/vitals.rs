@@ -112,6 +112,7 @@ impl Builder {
     #[must_use]
     pub fn build(self) -> Vitals {
         let mut snapshot = Snapshot::new(self.service, self.version, SystemTime::now());
+        snapshot.features = crate::Features::global().clone();
         snapshot.state = "running";
         snapshot.app = App::Running;
         let board = Board::new(snapshot);

@@ -12,8 +12,8 @@ use seaworthy_http::rescue;
 use serde_json::{Map, Value, json};
 
 use crate::armour::{
-    BanDocument, BansDocument, BreakerDocument, FlagDocument, FlagsDocument, LimitsDocument,
-    PoolsDocument, ResetDocument, SecurityDocument,
+    BanDocument, BansDocument, BreakerDocument, ErrorsDocument, FlagDocument, FlagsDocument,
+    LimitsDocument, PoolsDocument, ResetDocument, SecurityDocument,
 };
 use crate::instance::{Phase, Status};
 
@@ -28,7 +28,7 @@ pub struct Document {
 }
 
 /// All of them.
-pub const ALL: [Document; 25] = [
+pub const ALL: [Document; 26] = [
     Document {
         name: "health",
         about: "health, in Seaworthy's own shape",
@@ -133,6 +133,11 @@ pub const ALL: [Document; 25] = [
         name: "breaker",
         about: "one breaker, as /-/breakers/NAME/ACTION answers",
         schema: BreakerDocument::json_schema,
+    },
+    Document {
+        name: "errors",
+        about: "the errors of each service, as /-/errors answers",
+        schema: ErrorsDocument::json_schema,
     },
     Document {
         name: "status",

@@ -28,8 +28,9 @@ use seaworthy_http::timer::{SweepTimer, Timer};
 use seaworthy_http::upstream::{Upstream, UpstreamBody};
 use seaworthy_http::validate::{Checked, ValidateLayer};
 use seaworthy_http::views::MountLayer;
-use tower::{Service, ServiceBuilder};
+use tower::ServiceBuilder;
 
+use crate::armour::Noted;
 use crate::components::Components;
 use crate::views::{MergeLayer, Table};
 
@@ -42,13 +43,17 @@ pub type Body = ObservedBody<
 /// The app's answer, or what is served in its place.
 type FromApp = ResponseBody<UpstreamBody<Kept<Checked<Limited<RequestBody>>>>>;
 
+fn rescue(components: &Components) -> RescueLayer<Noted> {
+    RescueLayer::new(components.errors).watched(Noted::new(&components.rules.errors))
+}
+
 /// What a request goes through for which there is no room: it is named, told and counted like any other, and probes are
 /// answered, because a busy instance is not a broken one.
 pub fn without_room(
     components: &Components,
     observer: Option<Rc<dyn Observer>>,
     views: Rc<Table>,
-) -> impl Service<
+) -> impl tower::Service<
     Request<RequestBody>,
     Response = Response<ObservedBody<ResponseBody<RequestBody>, Rc<dyn Observer>>>,
     Error = Infallible,
@@ -59,7 +64,7 @@ pub fn without_room(
         .layer(IdentifyLayer::new(components.identify.clone()))
         .layer(ObserveLayer::new(observer))
         .layer(MountLayer::new(views))
-        .layer(RescueLayer::new(components.errors))
+        .layer(rescue(components))
         .service_fn(|_: Request<_>| {
             let refused: Result<Response<RequestBody>, _> = Err(Error::new(&catalogue::OVERLOADED));
             std::future::ready(refused)
@@ -75,8 +80,12 @@ pub fn build(
     observer: Option<Rc<dyn Observer>>,
     views: Rc<Table>,
     buckets: Chosen,
-) -> impl Service<Request<RequestBody>, Response = Response<Body>, Error = Infallible, Future: 'static>
-+ Clone
+) -> impl tower::Service<
+    Request<RequestBody>,
+    Response = Response<Body>,
+    Error = Infallible,
+    Future: 'static,
+> + Clone
 + 'static {
     let rules = &components.rules;
     ServiceBuilder::new()
@@ -91,7 +100,7 @@ pub fn build(
         // Refusals bear the same fields as the app's answers.
         .layer(HeadersLayer::new(components.rules.headers.clone()))
         // Errors of the layers below become answers here, and nowhere else.
-        .layer(RescueLayer::new(components.errors))
+        .layer(rescue(components))
         // From here on a request counts as inside, and a shutdown waits for it.
         .layer(DrainLayer::new(drain))
         .layer(guards(components, buckets, timer.clone()))

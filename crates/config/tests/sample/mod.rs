@@ -40,6 +40,7 @@ pub(crate) struct Limits {
     /// A size.
     pub body: Size,
     /// A count.
+    #[schemars(extend("x-aliases" = ["max_connections"]))]
     pub connections: u16,
 }
 

@@ -10,10 +10,12 @@
 
 mod network;
 mod rules;
+mod share;
 mod table;
 
 pub use network::{InvalidTarget, Target, key};
 pub use rules::{Rules, Verdict};
+pub use share::{Changes, Heard, News, Share};
 pub use table::{Ban, Cause, Table};
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::Scene;
 use super::word::{Moment, Word, milliseconds};
 use crate::report::{Component, Operated};
-use crate::{Case, Gate, Metadata, View, clock};
+use crate::{Case, FeatureDocument, Gate, Metadata, View, clock};
 
 /// The health of a service, as Seaworthy's own views show it.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -36,9 +36,12 @@ pub(super) struct Document<'a> {
     /// How many components have which word.
     #[serde(skip_serializing_if = "Option::is_none")]
     counts: Option<Counts>,
-    /// The features that run on their fallback.
+    /// The names of the features that run on their fallback.
     #[serde(skip_serializing_if = "Option::is_none")]
-    degraded_features: Option<Vec<&'a str>>,
+    degraded_features: Option<Vec<String>>,
+    /// The same with what is served instead, and why, whether or not a check looks at them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    features: Option<Vec<FeatureDocument>>,
     /// How it started.
     #[serde(skip_serializing_if = "Option::is_none")]
     startup: Option<Startup>,
@@ -158,6 +161,7 @@ impl<'a> Document<'a> {
             verdict: facts.then(|| snapshot.verdict().word()),
             counts: summary.then(|| Counts::new(scene)),
             degraded_features: summary.then(|| degraded_features(scene)),
+            features: summary.then(|| snapshot.features.degraded()),
             startup: summary.then_some(Startup {
                 started_at: Moment(snapshot.started_at),
                 duration_ms: snapshot.startup_ms,
@@ -215,10 +219,14 @@ impl Counts {
     }
 }
 
-fn degraded_features<'a>(scene: &'a Scene<'_>) -> Vec<&'a str> {
+fn degraded_features(scene: &Scene<'_>) -> Vec<String> {
     let components = scene.snapshot.report.components.iter();
-    components
-        .filter(|one| one.kind == "feature" && one.status != Status::Healthy)
-        .map(|one| one.name.as_str())
-        .collect()
+    let checked = components.filter(|one| one.kind == "feature" && one.status != Status::Healthy);
+    let mut names: Vec<String> = checked.map(|one| one.name.clone()).collect();
+    for feature in scene.snapshot.features.degraded() {
+        if !names.contains(&feature.name) {
+            names.push(feature.name);
+        }
+    }
+    names
 }

@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use http::Request;
+use http::{HeaderName, Request};
 use seaworthy_core::catalogue;
 use seaworthy_core::principal::{Kind, Principal};
 
 use super::policy::{Decision, Question};
-use super::{Config, Mode, Refusal, Watch, credentials};
+use super::{Config, Keys, Mode, Refusal, Watch, credentials};
 use crate::error::Error;
 use crate::exchange::Exchange;
 
@@ -25,6 +25,13 @@ pub struct Auth {
 impl fmt::Debug for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.config.fmt(f)
+    }
+}
+
+impl Auth {
+    /// The known API keys, and the header that they come in.
+    pub fn keys(&self) -> Option<&(HeaderName, Keys)> {
+        self.config.keys.as_ref()
     }
 }
 

@@ -4,5 +4,7 @@
 //! that no probe and no scrape is ever counted. A request without an address (a unix socket that names nobody) passes.
 
 mod layer;
+#[cfg(feature = "redis")]
+pub mod redis;
 
 pub use layer::{Ban, BanLayer, Exempts, Guard};

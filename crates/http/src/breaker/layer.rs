@@ -9,6 +9,7 @@ use pin_project_lite::pin_project;
 use seaworthy_core::breaker::{Classes, Permit, Refused};
 use seaworthy_core::catalogue;
 use seaworthy_core::clock::Clock;
+use seaworthy_core::ledger::Fault;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -119,15 +120,21 @@ struct Call {
 impl Call {
     fn ends<R>(self, result: &Result<Response<R>, Error>) {
         let classes: &Classes = &self.circuit.classes;
-        let failed = match result {
-            Ok(response) => classes.is_failure(response.status().as_u16()),
-            Err(error) if is_failure(error.kind()) => true,
+        let fault = match result {
+            Ok(response) => {
+                let status = response.status().as_u16();
+                classes.is_failure(status).then_some(Fault::Status(status))
+            }
+            Err(error) if is_failure(error.kind()) => Some(Fault::Named(error.kind().name)),
             // Dropping the permit says nothing, and neither did the app.
             Err(_) => return,
         };
         let clock = self.clock;
         let now = || clock.at(Instant::now());
-        if failed {
+        if let Some(fault) = fault {
+            if let Some(watch) = &self.circuit.watch {
+                watch.failed(fault);
+            }
             self.permit.failure(now);
         } else {
             self.permit.success(now);

@@ -10,17 +10,18 @@
 
 mod layer;
 
+use std::fmt;
 use std::sync::Arc;
 
 use seaworthy_core::breaker::{Breaker, Classes};
 use seaworthy_core::catalogue::{self, ErrorType};
 
 use crate::cover::Cover;
+use crate::rescue::Watch;
 
 pub use layer::{Break, BreakerLayer, ResponseFuture};
 
 /// A breaker under its name, with what it takes for a failure.
-#[derive(Debug)]
 pub struct Circuit {
     /// The name in errors, metrics and events.
     pub name: Box<str>,
@@ -28,6 +29,18 @@ pub struct Circuit {
     pub breaker: Arc<Breaker>,
     /// Which answers are failures.
     pub classes: Classes,
+    /// Is told of every failure.
+    pub watch: Option<Arc<dyn Watch + Send + Sync>>,
+}
+
+impl fmt::Debug for Circuit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Circuit")
+            .field("name", &self.name)
+            .field("breaker", &self.breaker)
+            .field("classes", &self.classes)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Which circuit a request belongs to.

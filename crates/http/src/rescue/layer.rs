@@ -2,10 +2,13 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::{Request, Response};
 use pin_project_lite::pin_project;
+use seaworthy_core::ledger::Fault;
 use seaworthy_core::request_id::RequestId;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -17,43 +20,83 @@ use crate::exchange::Exchange;
 use crate::fault;
 
 /// Puts a [`Rescue`] around a service.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RescueLayer {
+#[derive(Clone, Copy, Debug)]
+pub struct RescueLayer<W = ()> {
     format: Format,
+    watch: W,
+}
+
+impl Default for RescueLayer {
+    fn default() -> Self {
+        Self::new(Format::default())
+    }
 }
 
 impl RescueLayer {
     /// Answers errors in `format`.
     pub fn new(format: Format) -> Self {
-        Self { format }
+        Self { format, watch: () }
+    }
+
+    /// Tells `watch` of every answer that is a failure, whoever made it.
+    pub fn watched<W: Watch>(self, watch: W) -> RescueLayer<W> {
+        RescueLayer {
+            format: self.format,
+            watch,
+        }
     }
 }
 
-impl<S> Layer<S> for RescueLayer {
-    type Service = Rescue<S>;
+impl<S, W: Clone> Layer<S> for RescueLayer<W> {
+    type Service = Rescue<S, W>;
 
     fn layer(&self, inner: S) -> Self::Service {
         Rescue {
             inner,
             format: self.format,
+            watch: self.watch.clone(),
         }
+    }
+}
+
+/// Is told of answers that are failures: those of 500 and above. What goes well costs one comparison.
+pub trait Watch {
+    /// One has come, ours or the app's. Called where requests are carried, so it must never block.
+    fn failed(&self, fault: Fault);
+}
+
+impl Watch for () {
+    fn failed(&self, _: Fault) {}
+}
+
+impl<W: Watch + ?Sized> Watch for Rc<W> {
+    fn failed(&self, fault: Fault) {
+        W::failed(self, fault);
+    }
+}
+
+impl<W: Watch + ?Sized> Watch for Arc<W> {
+    fn failed(&self, fault: Fault) {
+        W::failed(self, fault);
     }
 }
 
 /// See the [module documentation](super).
 #[derive(Clone, Debug)]
-pub struct Rescue<S> {
+pub struct Rescue<S, W = ()> {
     inner: S,
     format: Format,
+    watch: W,
 }
 
-impl<S, B, R> Service<Request<B>> for Rescue<S>
+impl<S, B, R, W> Service<Request<B>> for Rescue<S, W>
 where
+    W: Watch + Clone,
     S: Service<Request<B>, Response = Response<R>, Error = Error>,
 {
     type Response = Response<ResponseBody<R>>;
     type Error = Infallible;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ResponseFuture<S::Future, W>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         // A layer that fails to become ready fails the call as well, where the failure can be answered.
@@ -69,6 +112,7 @@ where
         ResponseFuture {
             future: self.inner.call(request),
             format: self.format,
+            watch: self.watch.clone(),
             request_id,
         }
     }
@@ -77,16 +121,18 @@ where
 pin_project! {
     /// Ends with an answer, always.
     #[derive(Debug)]
-    pub struct ResponseFuture<F> {
+    pub struct ResponseFuture<F, W = ()> {
         #[pin]
         future: F,
         format: Format,
+        watch: W,
         request_id: Option<RequestId>,
     }
 }
 
-impl<F, R> Future for ResponseFuture<F>
+impl<F, R, W> Future for ResponseFuture<F, W>
 where
+    W: Watch,
     F: Future<Output = Result<Response<R>, Error>>,
 {
     type Output = Result<Response<ResponseBody<R>>, Infallible>;
@@ -94,8 +140,16 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let response = match ready!(this.future.poll(cx)) {
-            Ok(response) => response.map(ResponseBody::inner),
+            Ok(response) => {
+                if response.status().is_server_error() {
+                    this.watch.failed(Fault::Status(response.status().as_u16()));
+                }
+                response.map(ResponseBody::inner)
+            }
             Err(error) => {
+                if error.kind().status >= 500 {
+                    this.watch.failed(Fault::Named(error.kind().name));
+                }
                 fault::tell(&error, this.request_id.as_ref());
                 let request_id = this.request_id.as_ref().map(RequestId::as_str);
                 this.format

@@ -7,4 +7,4 @@ mod format;
 mod layer;
 
 pub use format::{Envelope, Format, Problem};
-pub use layer::{Rescue, RescueLayer, ResponseFuture};
+pub use layer::{Rescue, RescueLayer, ResponseFuture, Watch};

@@ -9,15 +9,26 @@ use seaworthy_core::clock::{Clock, Moment};
 use seaworthy_http::breaker::{BreakerLayer, Circuit, Circuits};
 use seaworthy_http::cover::Cover;
 use seaworthy_http::error::Error;
+use seaworthy_http::rescue::Watch;
 use tower::{Layer as _, ServiceExt as _};
 
 use super::{acting, answer, app, clock, request};
 
 pub(crate) fn circuit(rules: Rules) -> (Arc<Breaker>, Circuits) {
+    build(rules, None)
+}
+
+/// One that tells `watch` of failures.
+pub(crate) fn watched(watch: Arc<dyn Watch + Send + Sync>) -> (Arc<Breaker>, Circuits) {
+    build(Rules::default(), Some(watch))
+}
+
+fn build(rules: Rules, watch: Option<Arc<dyn Watch + Send + Sync>>) -> (Arc<Breaker>, Circuits) {
     let breaker = Arc::new(Breaker::new(rules, 1));
     let circuit = Circuit {
         name: "app".into(),
         breaker: breaker.clone(),
+        watch,
         classes: Classes::default(),
     };
     (breaker, Arc::new(Cover::all(Arc::new(circuit))))

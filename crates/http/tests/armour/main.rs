@@ -3,6 +3,7 @@
 mod attempt;
 mod breaker;
 mod fallback;
+mod rescue;
 mod retry;
 
 use std::convert::Infallible;

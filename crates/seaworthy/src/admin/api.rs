@@ -11,7 +11,7 @@ use seaworthy_http::views::Views;
 use tokio::sync::oneshot;
 
 use super::operation::Operation;
-use super::{Admin, Request, armour, breakers, checks, features, guard, limits};
+use super::{Admin, Request, armour, breakers, checks, errors, features, guard, limits};
 use crate::instance::client::{self, Question};
 use crate::instance::{Phase, Status};
 use crate::views::{PATIENCE, Part};
@@ -50,6 +50,7 @@ pub fn operations() -> impl Iterator<Item = &'static Operation> {
         .chain(&checks::OPERATIONS)
         .chain(&features::OPERATIONS)
         .chain(&breakers::OPERATIONS)
+        .chain(&errors::OPERATIONS)
         .chain(&armour::OPERATIONS)
         .chain(&limits::OPERATIONS)
 }

@@ -7,6 +7,7 @@ mod api;
 mod armour;
 mod breakers;
 mod checks;
+mod errors;
 mod features;
 mod guard;
 mod limits;

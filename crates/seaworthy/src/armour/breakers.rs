@@ -17,6 +17,7 @@ use seaworthy_lifecycle::journal::Journal;
 use seaworthy_telemetry::metrics::Registry;
 use serde::Serialize;
 
+use super::errors::{Errors, Kind};
 use crate::config::breakers::DEFAULT;
 use crate::config::{Breaker, Config, Route};
 
@@ -26,6 +27,7 @@ pub struct Breakers {
     clock: Clock,
     registry: Arc<Registry>,
     journal: Journal,
+    errors: Errors,
     all: Arc<Mutex<BTreeMap<String, Arc<Circuit>>>>,
 }
 
@@ -57,11 +59,17 @@ pub struct BreakerDocument {
 }
 
 impl Breakers {
-    pub(super) fn new(clock: Clock, registry: Arc<Registry>, journal: Journal) -> Self {
+    pub(super) fn new(
+        clock: Clock,
+        registry: Arc<Registry>,
+        journal: Journal,
+        errors: Errors,
+    ) -> Self {
         Self {
             clock,
             registry,
             journal,
+            errors,
             all: Arc::default(),
         }
     }
@@ -175,6 +183,7 @@ impl Breakers {
             name: name.into(),
             breaker,
             classes: Classes::default(),
+            watch: Some(self.errors.service(Kind::Breaker, name)),
         }
     }
 

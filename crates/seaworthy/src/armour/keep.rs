@@ -10,9 +10,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use seaworthy_core::ban::{Cause, Target};
 use seaworthy_core::names::event;
+use seaworthy_http::ban::redis::Shared;
 use serde::{Deserialize, Serialize};
 
-use super::Armour;
+use super::{Armour, share};
+use crate::config::Config;
 use crate::instance::folder;
 
 const FILE: &str = "bans.json";
@@ -28,12 +30,31 @@ struct Kept {
     reason: String,
 }
 
-/// Reads the bans of the last life from `folder`, and keeps those of this one there until it is dropped. `persist` without
-/// which it only forgets what is over.
-pub async fn keep(armour: Armour, folder: PathBuf, persist: bool) {
-    let path = folder.join(FILE);
+/// Reads the bans of the last life from `folder`, keeps those of this one there and shares them with other instances, until it
+/// is dropped. Where the configuration asks for neither, it forgets what is over.
+pub fn keep(
+    config: &Config,
+    armour: &Armour,
+    folder: PathBuf,
+) -> impl Future<Output = ()> + Send + 'static {
+    let persist = config.bans.as_ref().is_none_or(|bans| bans.persist);
+    let shared = share::open(config, armour);
+    run(armour.clone(), folder.join(FILE), persist, shared)
+}
+
+/// The same without a folder: blocks end with the process.
+pub fn tend(config: &Config, armour: &Armour) -> impl Future<Output = ()> + Send + 'static {
+    let shared = share::open(config, armour);
+    run(armour.clone(), PathBuf::new(), false, shared)
+}
+
+async fn run(armour: Armour, path: PathBuf, persist: bool, shared: Option<Shared>) {
     if persist {
         restore(&armour, &path);
+    }
+    // After that: others may have lifted what was restored.
+    if let Some(shared) = shared {
+        tokio::spawn(share::share(armour.clone(), shared));
     }
     let mut written = armour.bans.version();
     let mut looks = 0_u32;

@@ -4,13 +4,18 @@ mod abuse;
 mod access;
 mod bans;
 mod breakers;
+mod errors;
 mod fallbacks;
+mod features;
 mod keep;
 mod limits;
 mod pools;
+mod redis;
 mod retries;
 mod security;
+mod share;
 mod time;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -31,7 +36,9 @@ pub use abuse::{FlagDocument, FlagsDocument};
 pub use access::{Access, Described};
 pub use bans::{BanDocument, BansDocument};
 pub use breakers::{BreakerDocument, Breakers};
-pub use keep::keep;
+pub use errors::{Errors, ErrorsDocument, Kind, Noted, Service, ServiceDocument};
+pub use features::keep_features;
+pub use keep::{keep, tend};
 pub use limits::{
     CandidateDocument, LimitDocument, Limiting, LimitsDocument, ResetDocument, count_limits,
 };
@@ -61,6 +68,8 @@ pub struct Armour {
     /// The length of a block by hand, and when strangers are blocked.
     pub rules: Option<ban::Rules>,
     watched: Option<seaworthy_core::abuse::Rules>,
+    /// What went wrong, by service.
+    pub errors: Errors,
     /// Who is left alone for a while.
     pub breakers: Breakers,
     /// What is served instead, as the configuration has it.
@@ -79,6 +88,7 @@ impl Armour {
             .abuse
             .as_ref()
             .map_or(BY_HAND, |abuse| abuse.max_callers);
+        let errors = Errors::new(clock);
         let armour = Self {
             clock,
             bans,
@@ -88,7 +98,8 @@ impl Armour {
             reveal: config.security.shown(),
             rules: config.bans.as_ref().map(Bans::rules),
             watched: config.abuse.as_ref().map(crate::config::Abuse::rules),
-            breakers: Breakers::new(clock, registry.clone(), journal.clone()),
+            breakers: Breakers::new(clock, registry.clone(), journal.clone(), errors.clone()),
+            errors,
             fallbacks: fallbacks::build(config, registry, journal),
         };
         armour.count(registry);
@@ -131,7 +142,11 @@ impl Armour {
     }
 
     /// The guard against addresses that ask too often. There always is one: somebody may be blocked by hand at any time.
-    pub fn ban_guard(&self, routes: &[Option<&Route>]) -> Arc<shutting::Guard> {
+    pub fn ban_guard(
+        &self,
+        routes: &[Option<&Route>],
+        exempts: Option<shutting::Exempts>,
+    ) -> Arc<shutting::Guard> {
         let counted = routes
             .iter()
             .map(|route| route.and_then(|route| route.bans).unwrap_or(true));
@@ -139,7 +154,7 @@ impl Armour {
             table: self.bans.clone(),
             rules: self.rules,
             counted: counted.collect(),
-            exempts: None,
+            exempts,
             clock: self.clock,
             reveal: self.reveal,
         })

@@ -8,6 +8,7 @@ mod bench;
 mod check;
 mod config;
 mod ctl;
+mod errors;
 mod explain;
 mod health;
 mod locate;
@@ -33,6 +34,7 @@ pub use bench::BenchArgs;
 pub use check::CheckArgs;
 pub use config::{ConfigArgs, options};
 pub use ctl::CtlArgs;
+pub use errors::ErrorsArgs;
 pub use explain::ExplainArgs;
 pub use health::HealthArgs;
 pub use locate::Which;
@@ -86,6 +88,8 @@ pub enum Verb {
     Status(StatusArgs),
     /// Show what the running instance depends on, and whether it works
     Health(HealthArgs),
+    /// Show what went wrong lately, by service
+    Errors(ErrorsArgs),
     /// Look for what would break in production, and say how to mend it
     Check(CheckArgs),
     /// Ask a URL many times, and hold what comes back against what was expected
@@ -209,6 +213,7 @@ fn execute(global: &Global, verb: Verb) -> anyhow::Result<u8> {
         match verb {
             Verb::Mock(args) => mock::execute(args).await,
             Verb::Status(args) => status::execute(global, &args).await,
+            Verb::Errors(args) => errors::execute(global, &args).await,
             Verb::Ctl(args) => ctl::execute(global, &args).await,
             Verb::Stop(args) => stop::execute(global, &args).await,
             Verb::Prestop(args) => prestop::execute(global, &args).await,

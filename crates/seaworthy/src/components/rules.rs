@@ -10,7 +10,7 @@ use seaworthy_http::retry::Plan;
 use seaworthy_http::{abuse, ban, concurrency, headers, timeout};
 use seaworthy_telemetry::metrics::Registry;
 
-use crate::armour::{self, Armour, Limiting, Repeats};
+use crate::armour::{self, Access, Armour, Limiting, Repeats};
 use crate::config::{self, Config, Route};
 
 /// See the [module documentation](self). What is indexed by route begins with requests that have none.
@@ -38,6 +38,8 @@ pub struct Rules {
     pub pressure: Arc<concurrency::Pressure>,
     /// What all moments are of.
     pub clock: Clock,
+    /// Where errors of the app are noted.
+    pub errors: Arc<armour::Service>,
 }
 
 impl Rules {
@@ -47,6 +49,7 @@ impl Rules {
         routes: &[Option<&Route>],
         timeouts: &[timeout::Limits],
         armour: &Armour,
+        access: &Access,
         registry: &Arc<Registry>,
     ) -> Self {
         let headers = routes.iter().map(|route| {
@@ -60,12 +63,13 @@ impl Rules {
             attempts: attempts(config, routes, timeouts),
             circuits,
             headers: headers.collect(),
-            bans: armour.ban_guard(routes),
+            bans: armour.ban_guard(routes, access.exempts(config)),
             limits: armour.limits.clone(),
             abuse: armour.abuse_guard(config, registry),
             concurrency: armour.pools.rules(config, routes, registry),
             pressure: armour.pools.pressure(),
             clock: armour.clock,
+            errors: armour.errors.service(armour::Kind::App, "app"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The section `auth`: who makes a request, and whether he may.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use seaworthy_config::{Findings, Secret};
@@ -9,7 +9,7 @@ use seaworthy_core::quantity::Duration;
 use seaworthy_http::auth::jwt;
 use serde::{Deserialize, Serialize};
 
-use super::{Config, Limits};
+use super::{Config, Limits, Preset};
 
 /// The header that API keys come in unless another is named.
 pub const USUAL_HEADER: &str = "X-API-Key";
@@ -100,6 +100,7 @@ pub struct Jwt {
     pub secret: Option<Secret>,
     /// The issuer's key set: an `https://` URL, or a file.
     #[serde(alias = "jwks_file")]
+    #[schemars(extend("x-aliases" = ["jwks_file"]))]
     pub jwks: Option<String>,
     /// The file of certificates that are trusted for that URL instead of those of the system. Default: none.
     pub ca: Option<PathBuf>,
@@ -224,11 +225,31 @@ impl Config {
     }
 }
 
+/// The file that the preset `soma` names.
+const AWAITED: &str = "jwks.json";
+
+impl Jwt {
+    /// Whether these are the tokens that the preset `soma` would read, and nobody has put the keys there yet.
+    pub fn is_awaited(&self, preset: Option<Preset>) -> bool {
+        preset == Some(Preset::Soma)
+            && self.jwks.as_deref() == Some(AWAITED)
+            && !Path::new(AWAITED).exists()
+    }
+}
+
 pub(super) fn validate(config: &Config, findings: &mut Findings) {
     let auth = &config.auth;
     keys(auth, &config.limits, findings);
     if let Some(jwt) = &auth.jwt {
         tokens(jwt, findings);
+        if jwt.audience.is_empty() && !jwt.is_awaited(config.preset) {
+            findings
+                .warning(
+                    "auth.jwt.audience",
+                    "tokens that the issuer made for other services are taken as well",
+                )
+                .help("name this service as the issuer does");
+        }
     }
     if let Some(header) = &auth.user_header {
         field("auth.user_header", header, findings);
@@ -328,14 +349,6 @@ fn tokens(jwt: &Jwt, findings: &mut Findings) {
             )
             .related("auth.jwt.refresh")
             .help("write at least twice `refresh`");
-    }
-    if jwt.audience.is_empty() {
-        findings
-            .warning(
-                "auth.jwt.audience",
-                "tokens that the issuer made for other services are taken as well",
-            )
-            .help("name this service as the issuer does");
     }
 }
 

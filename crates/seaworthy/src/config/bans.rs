@@ -11,6 +11,9 @@ use seaworthy_http::reveal::Reveal;
 use seaworthy_telemetry::access::Shown;
 use serde::{Deserialize, Serialize};
 
+use super::Config;
+use super::rates::StoreKind;
+
 /// Addresses that ask too often are shut out for a while. Views, such as probes, are never counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -37,6 +40,11 @@ pub struct Bans {
     pub exempt_tiers: Vec<String>,
     /// Whether blocks outlive a restart, in `state_dir`. Default `true`.
     pub persist: bool,
+    /// Where blocks are kept: `memory` of this instance, or `redis`, which instances share; a block of one holds for all within a
+    /// second or so. Each goes on alone while Redis is away. Default `memory`.
+    pub store: StoreKind,
+    /// The key of the blocks in Redis: services that have the same share them. Default `bans`.
+    pub key: String,
 }
 
 impl Default for Bans {
@@ -51,6 +59,8 @@ impl Default for Bans {
             max_addresses: 100_000,
             exempt_tiers: ["api_key", "premium", "admin"].map(str::to_owned).into(),
             persist: true,
+            store: StoreKind::Memory,
+            key: "bans".to_owned(),
         }
     }
 }
@@ -181,7 +191,12 @@ impl Security {
     }
 }
 
-pub(super) fn validate(bans: Option<&Bans>, abuse: Option<&Abuse>, findings: &mut Findings) {
+pub(super) fn validate(config: &Config, findings: &mut Findings) {
+    let (bans, abuse) = (config.bans.as_ref(), config.abuse.as_ref());
+    if let Some(bans) = bans.filter(|bans| bans.store == StoreKind::Redis) {
+        shared(bans, config, findings);
+    }
+
     let mut time = |path: &str, time: Duration, longest: Option<std::time::Duration>| {
         if time.is_zero() {
             findings
@@ -203,5 +218,22 @@ pub(super) fn validate(bans: Option<&Bans>, abuse: Option<&Abuse>, findings: &mu
         if let Err(error) = RouteTable::try_new(&abuse.scanner_paths) {
             findings.error("abuse.scanner_paths", error.to_string());
         }
+    }
+}
+
+fn shared(bans: &Bans, config: &Config, findings: &mut Findings) {
+    if config.redis.place(&config.variables).is_none() {
+        findings
+            .warning(
+                "bans.store",
+                "nothing says where the Redis is: each instance has bans of its own",
+            )
+            .related("redis.url")
+            .help("write `redis.url`, or set the variable that `redis.env` names");
+    }
+    if bans.key.is_empty() || bans.key.chars().any(char::is_control) {
+        findings
+            .error("bans.key", "it is no name of a key")
+            .help("write `bans`, or a name of your own for services that share");
     }
 }

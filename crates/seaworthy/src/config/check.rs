@@ -97,6 +97,7 @@ pub struct Common {
     pub env: Option<String>,
     /// Whether the service is of no use without it: a failure turns readiness to 503. Default `true`.
     #[serde(default = "yes", alias = "required")]
+    #[schemars(extend("x-aliases" = ["required"]))]
     pub critical: bool,
     /// Whether all replicas share it, so that a failure degrades instead of emptying the whole fleet. Default `false`.
     #[serde(default)]

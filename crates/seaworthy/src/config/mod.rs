@@ -13,6 +13,7 @@ pub mod concurrency;
 pub mod egress;
 pub mod endpoints;
 pub mod fallbacks;
+pub mod features;
 mod found;
 pub mod headers;
 pub mod health;
@@ -49,6 +50,7 @@ pub use concurrency::Concurrency;
 pub use egress::Egress;
 pub use endpoints::Endpoint;
 pub use fallbacks::Fallback;
+pub use features::Features;
 pub use headers::Headers;
 pub use health::Health;
 pub use limits::Limits;
@@ -104,6 +106,8 @@ pub struct Config {
     pub retry: Option<Retry>,
     /// What is served when the app cannot serve a route as it should, by name. Default: nothing.
     pub fallbacks: BTreeMap<String, Fallback>,
+    /// Features of the service, and who is told when one is degraded or recovers.
+    pub features: Features,
     /// The app's own calls to other services, through breakers and retries. Layers merge by `name`. Default: none.
     #[schemars(extend("x-merge" = "name"))]
     pub egress: Vec<Egress>,
@@ -157,6 +161,7 @@ impl Default for Config {
             breakers: BTreeMap::new(),
             retry: None,
             fallbacks: BTreeMap::new(),
+            features: Features::default(),
             egress: Vec::new(),
             concurrency: None,
             headers: Headers::default(),
@@ -198,12 +203,13 @@ impl Validate for Config {
         limits::validate(&self.limits, findings);
         rates::validate(self, findings);
         redis::validate(self, findings);
-        bans::validate(self.bans.as_ref(), self.abuse.as_ref(), findings);
+        bans::validate(self, findings);
         breakers::validate(self, findings);
         if let Some(retry) = &self.retry {
             retry::validate("retry", retry, findings);
         }
         fallbacks::validate(self, findings);
+        features::validate(self, findings);
         egress::validate(self, findings);
         concurrency::validate(self.concurrency.as_ref(), findings);
         headers::validate("headers.set", &self.headers.set, findings);

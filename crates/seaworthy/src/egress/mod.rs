@@ -19,7 +19,7 @@ use seaworthy_telemetry::metrics::Registry;
 use tokio::net::TcpListener;
 use tower::{Service as _, ServiceExt as _};
 
-use crate::armour::Armour;
+use crate::armour::{Armour, Kind};
 use crate::config::observe::ErrorFormat;
 use crate::config::{Config, Egress};
 use crate::failure::Failure;
@@ -80,8 +80,17 @@ impl Way {
             .breaker(config)
             .map(|(name, rules)| armour.breakers.adopt(&name, &rules));
         let outbound = stack::Outbound::new(target, tls.transpose()?);
+        let errors = armour.errors.service(Kind::Egress, &one.name);
         Ok(Self {
-            stack: stack::build(one, circuit, armour.clock, registry, format, outbound),
+            stack: stack::build(
+                one,
+                circuit,
+                armour.clock,
+                registry,
+                format,
+                errors,
+                outbound,
+            ),
             counted: stack::Counted::new(&one.name, registry),
         })
     }

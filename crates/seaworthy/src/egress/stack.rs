@@ -29,7 +29,7 @@ use seaworthy_telemetry::metrics::{Histogram, Registry};
 use tower::ServiceBuilder;
 use tower::util::BoxCloneService;
 
-use crate::armour::{self, Repeats};
+use crate::armour::{self, Repeats, Service};
 use crate::config::Egress;
 
 /// The bottom of the stack.
@@ -46,6 +46,7 @@ pub(super) fn build(
     clock: Clock,
     registry: &Registry,
     format: Format,
+    errors: Arc<Service>,
     outbound: Outbound,
 ) -> Stack {
     let limits = Limits {
@@ -63,7 +64,7 @@ pub(super) fn build(
     };
     BoxCloneService::new(
         ServiceBuilder::new()
-            .layer(RescueLayer::new(format))
+            .layer(RescueLayer::new(format).watched(errors))
             // A call that waits for its turn has not begun.
             .layer(RateLimitLayer::new(
                 turns(one, clock, registry),

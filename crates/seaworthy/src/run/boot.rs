@@ -165,6 +165,9 @@ impl Parts {
                 move || breakers.metadata()
             })
         });
+        let features = seaworthy_health::Features::global();
+        face.board()
+            .update(|snapshot| snapshot.features = features.clone());
         let access = Access::build(&config, &routes, clock, &registry)?;
         let state = State {
             roster,
@@ -239,13 +242,12 @@ impl Parts {
         mut signals: Signals,
     ) -> anyhow::Result<Control> {
         let plane = self.plane.take().expect("started before");
-        let persist = self.config.bans.as_ref().is_none_or(|bans| bans.persist);
-        tokio::spawn(armour::keep(self.armour.clone(), folder.clone(), persist));
+        tokio::spawn(armour::keep(&self.config, &self.armour, folder.clone()));
         self.open_ways().await?;
         let (requests, incoming) = mpsc::channel(16);
         let reaper = Reaper::start(true).context("cannot watch child processes")?;
         checks::leave_children_to_them(&reaper);
-        let health = checks::start(&self.config, &self.face, self.registry.clone());
+        let health = self.look_around();
         let journal = self.journal.clone();
         let status = self.status(&budget, &journal);
         let instance = self
@@ -298,6 +300,8 @@ impl Parts {
     /// What the rules do beside the requests: ways out, and an eye on the memory.
     async fn open_ways(&self) -> anyhow::Result<()> {
         egress::start(&self.config, &self.armour, &self.registry).await?;
+        let features = armour::keep_features(&self.config, &self.journal, self.face.board());
+        tokio::spawn(features);
         if let Some(memory) = self
             .config
             .concurrency
@@ -307,6 +311,11 @@ impl Parts {
             tokio::spawn(armour::watch_memory(self.armour.pools.pressure(), memory));
         }
         Ok(())
+    }
+
+    fn look_around(&self) -> Health {
+        let errors = self.armour.errors.clone();
+        checks::start(&self.config, &self.face, self.registry.clone(), errors)
     }
 
     fn supervise(&self, app: App, reaper: &Reaper, journal: &Journal, plane: &Plane) -> Supervisor {

@@ -6,23 +6,33 @@ use std::io;
 use std::sync::Arc;
 
 use rustix::process::Pid;
-use seaworthy_core::health::Status;
+use seaworthy_core::health::{State, Status};
+use seaworthy_core::ledger::Fault;
 use seaworthy_core::names::{event, metric};
 use seaworthy_health::probe::process::{App, Instance};
 use seaworthy_health::probe::{Around, exec};
 use seaworthy_health::{Change, Component, Health, Report};
+use seaworthy_http::rescue::Watch as _;
 use seaworthy_lifecycle::reap::Reaper;
 use seaworthy_telemetry::metrics::Registry;
 
 use super::face::Face;
+use crate::armour::{Errors, Kind};
 use crate::config::Config;
 
 /// Starts every check of `config`. From now on `face` shows what they find.
-pub(super) fn start(config: &Config, face: &Face, registry: Arc<Registry>) -> Health {
+pub(super) fn start(
+    config: &Config,
+    face: &Face,
+    registry: Arc<Registry>,
+    errors: Errors,
+) -> Health {
     let teller = face.clone();
     let health = Health::new(move |change| match change {
         Change::Report(report) => {
-            measure(&teller.board().snapshot().report, report, &registry);
+            let before = &teller.board().snapshot().report;
+            measure(before, report, &registry);
+            note(before, report, &errors);
             teller.report(report);
         }
         Change::Status { from, now } => tell_status(*from, now),
@@ -85,6 +95,23 @@ fn measure(before: &Report, now: &Report, registry: &Registry) {
         }
         if let Some(at) = last_heartbeat(component) {
             registry.gauge(&metric::WORKER_HEARTBEAT, &labels).set(at);
+        }
+    }
+}
+
+/// What was found not to work, each time that it was looked at.
+fn note(before: &Report, now: &Report, errors: &Errors) {
+    for component in &now.components {
+        let fault = match component.state {
+            State::Fail => "failed",
+            State::TimedOut => "timed_out",
+            State::Ok | State::Warn | State::Unknown => continue,
+        };
+        let same = |was: &&Arc<Component>| was.name == component.name;
+        let was = before.components.iter().find(same);
+        if was.is_none_or(|was| was.checked_at != component.checked_at) {
+            let service = errors.service(Kind::Check, &component.name);
+            service.failed(Fault::Named(fault));
         }
     }
 }

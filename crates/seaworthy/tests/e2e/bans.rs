@@ -306,8 +306,150 @@ async fn where_addresses_are_hashed_operators_still_let_them_in() -> Result<()> 
     Ok(())
 }
 
+#[tokio::test]
+async fn senders_of_keys_of_exempt_tiers_are_not_counted_and_guessers_are() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let keys = folder.path().join("keys");
+    std::fs::write(&keys, known(&[("k1", "premium"), ("k2", "basic")]).await?)?;
+    let yaml = format!(
+        "listen: {{trusted_proxies: [loopback]}}\nbans: {{threshold: 5}}\nauth: {{api_keys: {{file: '{}'}}}}\n",
+        keys.display()
+    );
+    let front = Front::configured(&yaml).await?;
+    let with = async |client: &str, key: &str, times: usize| -> Result<Vec<u16>> {
+        let mut connection = Connection::open(front.seaworthy.public()).await?;
+        let fields = [
+            ("Host", "test"),
+            ("X-Forwarded-For", client),
+            ("X-API-Key", key),
+        ];
+        let mut answers = Vec::new();
+        for _ in 0..times {
+            answers.push(connection.ask("GET", "/echo", &fields, b"").await?.status);
+        }
+        Ok(answers)
+    };
+    let many = with("203.0.113.1", "k1", 50).await?;
+    assert!(many.iter().all(|status| *status == 200), "{many:?}");
+    for (client, key) in [("203.0.113.2", "k2"), ("203.0.113.3", "guess")] {
+        let some = with(client, key, 6).await?;
+        assert_eq!(some[5], 429, "{key}: {some:?}");
+        assert!(some[..5].iter().all(|status| *status == 200), "{some:?}");
+    }
+    assert_eq!(
+        with("203.0.113.3", "k1", 1).await?,
+        [429],
+        "a block is of the address"
+    );
+    Ok(())
+}
+
+/// The lines of a file of keys.
+async fn known(keys: &[(&str, &str)]) -> Result<String> {
+    let mut lines = String::new();
+    for (key, tier) in keys {
+        let script = format!("printf %s {key} | sha256sum");
+        let mut shell = tokio::process::Command::new("sh");
+        let hash = shell.args(["-c", &script]).output().await?;
+        let hash = String::from_utf8(hash.stdout)?;
+        let hash = hash.split_whitespace().next().unwrap_or_default();
+        lines.push_str(&format!("{hash} {tier}\n"));
+    }
+    Ok(lines)
+}
+
 mod real {
     use super::*;
+
+    use seaworthy_testkit::server::Redis;
+
+    /// Two instances that share their bans.
+    async fn two(redis: &Redis) -> Result<[Front; 2]> {
+        let yaml = format!(
+            "listen: {{trusted_proxies: [loopback]}}\nbans: {{threshold: 5, store: redis}}\nredis: {{url: '{}'}}\nsecurity: {{reveal: raw}}\n",
+            redis.url()
+        );
+        Ok([
+            Front::configured(&yaml).await?,
+            Front::configured(&yaml).await?,
+        ])
+    }
+
+    /// Waits until `client` is answered `status`; how long that took.
+    async fn answered(front: &Front, client: &str, status: u16) -> Result<Duration> {
+        let began = std::time::Instant::now();
+        // The admin API is asked first: what is asked of the public listener counts.
+        let waits = format!("{client} to be answered {status}");
+        wait::until(&waits, PATIENCE, || async {
+            let bans = front.seaworthy.look("/-/bans").await.ok()?.json().ok()?;
+            let bans = bans["bans"].as_array()?;
+            (bans.iter().any(|ban| ban["address"] == client) == (status == 429)).then_some(())
+        })
+        .await?;
+        let took = began.elapsed();
+        assert_eq!(ask(front, client, "/echo", 1).await?[0].status, status);
+        Ok(took)
+    }
+
+    #[tokio::test]
+    async fn a_ban_of_one_instance_holds_for_the_other_and_so_does_its_end() -> Result<()> {
+        let redis = Redis::start().await?;
+        let [one, two] = two(&redis).await?;
+        assert_eq!(ask(&one, "203.0.113.7", "/echo", 6).await?[5].status, 429);
+        let took = answered(&two, "203.0.113.7", 429).await?;
+        println!("a ban was shared after {took:?}");
+        let bans = two.seaworthy.look("/-/bans").await?.json()?;
+        assert_eq!(bans["bans"][0]["reason"], "blocked by another instance");
+        let left = bans["bans"][0]["seconds_left"].as_u64().unwrap_or_default();
+        assert!((880..=900).contains(&left), "{bans}");
+        let keys = redis.command(&["KEYS", "*"]).await?;
+        assert_eq!(keys.trim(), "bans");
+        let ttl: i64 = redis.command(&["TTL", "bans"]).await?.trim().parse()?;
+        assert!((880..=960).contains(&ttl), "{ttl}");
+
+        let ended = verb(&two, &["ctl", "unban", "203.0.113.7"]).await?;
+        assert_eq!(ended.code(), 0, "{}", ended.stderr);
+        answered(&one, "203.0.113.7", 200).await?;
+        verb(&one, &["ctl", "ban", "198.51.100.0/24", "--for", "1h"]).await?;
+        wait::until("the network to be shared", PATIENCE, || async {
+            let bans = two.seaworthy.look("/-/bans").await.ok()?.text();
+            bans.contains("198.51.100.0/24").then_some(())
+        })
+        .await?;
+        assert_eq!(ask(&two, "198.51.100.9", "/echo", 1).await?[0].status, 429);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn without_redis_each_goes_on_with_its_own_and_what_was_set_meanwhile_is_told()
+    -> Result<()> {
+        let mut redis = Redis::start().await?;
+        let [one, two] = two(&redis).await?;
+        verb(&one, &["ctl", "ban", "203.0.113.1"]).await?;
+        answered(&two, "203.0.113.1", 429).await?;
+        redis.stop().await?;
+        for front in [&one, &two] {
+            let lost = front.seaworthy.wait_event("ban.sharing").await?;
+            assert!(lost.to_string().contains("this instance alone"), "{lost}");
+        }
+        assert_eq!(ask(&one, "203.0.113.2", "/echo", 6).await?[5].status, 429);
+        assert_eq!(ask(&two, "203.0.113.1", "/echo", 1).await?[0].status, 429);
+        assert_eq!(ask(&two, "203.0.113.2", "/echo", 1).await?[0].status, 200);
+        redis.start().await?;
+        answered(&two, "203.0.113.2", 429).await?;
+        redis.command(&["FLUSHALL"]).await?;
+        verb(&two, &["ctl", "ban", "203.0.113.3"]).await?;
+        answered(&one, "203.0.113.3", 429).await?;
+        for client in ["203.0.113.1", "203.0.113.2"] {
+            answered(&one, client, 429).await?;
+            answered(&two, client, 429).await?;
+        }
+        let held = redis.command(&["HKEYS", "bans"]).await?;
+        for client in ["203.0.113.1", "203.0.113.2", "203.0.113.3"] {
+            assert!(held.contains(client), "{held}");
+        }
+        Ok(())
+    }
 
     /// The loop of the seed, word for word but for the address.
     #[tokio::test]

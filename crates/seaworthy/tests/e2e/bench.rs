@@ -205,10 +205,9 @@ mod real {
                 passed >= 100.0 && passed <= 101.0 + seconds / 0.6,
                 "{shown}"
             );
-            assert_eq!(
-                shown["runs"][0],
-                json!({"status": 200, "count": passed as u64})
-            );
+            let first = &shown["runs"][0];
+            assert_eq!(first["status"], 200, "{shown}");
+            assert!(first["count"].as_u64() >= Some(100), "{shown}");
         }
         Ok(())
     }

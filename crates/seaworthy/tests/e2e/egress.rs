@@ -283,7 +283,7 @@ async fn a_service_behind_tls_is_believed_by_its_own_certificate_alone() -> Resu
         .set("listen.tls.cert", cert.display())
         .set("listen.tls.key", key.display());
     let mock = App::Mock.start().await?;
-    let far = far.connect(mock.address.clone()).start().await?;
+    let far = far.connect(mock.address).start().await?;
     let port = far.public().port();
     let entry = |ca: &str| {
         format!(
@@ -292,7 +292,7 @@ async fn a_service_behind_tls_is_believed_by_its_own_certificate_alone() -> Resu
     };
     let near = |ca: String| {
         let builder = one_worker().set("egress", entry(&ca));
-        let connected = builder.connect(mock.address.clone());
+        let connected = builder.connect(mock.address);
         async move {
             let seaworthy = connected.start().await?;
             let opened = seaworthy.wait_event("egress.opened").await?;

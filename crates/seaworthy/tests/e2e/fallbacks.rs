@@ -2,7 +2,7 @@
 
 use seaworthy_testkit::Result;
 use seaworthy_testkit::client;
-use seaworthy_testkit::origin::{Origin, Script};
+use seaworthy_testkit::origin::{Origin, Script, Step};
 use seaworthy_testkit::process::Seaworthy;
 use seaworthy_testkit::wait::{self, PATIENCE};
 use serde_json::{Value, json};
@@ -207,5 +207,113 @@ async fn a_feature_is_degraded_and_recovers_by_hand() -> Result<()> {
     assert_eq!(said.code(), 0, "{}", said.stderr);
     assert_eq!(feature(seaworthy, "notifications").await?, Value::Null);
     seaworthy.wait_event("feature.recovered").await?;
+    Ok(())
+}
+
+/// The documents that a receiver of webhooks was sent.
+fn received(receiver: &Origin) -> Vec<Value> {
+    let requests = receiver.requests();
+    let bodies = requests.iter().filter_map(|request| {
+        let (head, body) = request.split_once("\r\n\r\n")?;
+        assert!(head.starts_with("POST /hooks/features HTTP/1.1"), "{head}");
+        serde_json::from_str(body).ok()
+    });
+    bodies.collect()
+}
+
+async fn heard(receiver: &Origin, count: usize) -> Result<Vec<Value>> {
+    wait::until("the webhook", PATIENCE, || async {
+        let all = received(receiver);
+        (all.len() >= count).then_some(all)
+    })
+    .await
+}
+
+async fn summary(seaworthy: &Seaworthy) -> Result<Value> {
+    admin(seaworthy, "/health/summary").await?.json()
+}
+
+#[tokio::test]
+async fn whoever_wants_to_know_is_told_of_features_and_the_summary_says_why() -> Result<()> {
+    // The first document is refused once, and sent again.
+    let receiver = Origin::tcp(first(&[503], well())).await?;
+    let webhook = format!("{{url: 'http://{}/hooks/features'}}", receiver.address());
+    let front = Front::with(Seaworthy::build().set("features.webhook", webhook)).await?;
+    let seaworthy = &front.seaworthy;
+    assert_eq!(summary(seaworthy).await?["features"], json!([]));
+    let wish = r#"{"degraded": true, "reason": "smtp down"}"#;
+    let path = "/-/features/notifications";
+    let set = seaworthy.steer_with("PUT", path, wish).await?;
+    assert_eq!(set.status, 200);
+    let shown = summary(seaworthy).await?;
+    assert_eq!(shown["degraded_features"], json!(["notifications"]));
+    assert_eq!(
+        (
+            &shown["features"][0]["name"],
+            &shown["features"][0]["reason"]
+        ),
+        (&json!("notifications"), &json!("smtp down")),
+        "{shown}"
+    );
+    let told = heard(&receiver, 2).await?;
+    assert_eq!(told[0], told[1], "the same document, sent again");
+    assert_eq!(told[0]["event"], "feature.degraded");
+    assert_eq!(told[0]["feature"], "notifications");
+    assert_eq!(told[0]["reason"], "smtp down");
+
+    assert_eq!(seaworthy.steer_with("DELETE", path, "").await?.status, 204);
+    let shown = summary(seaworthy).await?;
+    assert_eq!(
+        (&shown["degraded_features"], &shown["features"]),
+        (&json!([]), &json!([]))
+    );
+    let told = heard(&receiver, 3).await?;
+    assert_eq!(
+        (&told[2]["event"], &told[2]["active"]),
+        (&json!("feature.recovered"), &json!("primary"))
+    );
+    seaworthy.wait_event("feature.recovered").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_fallback_that_ends_by_itself_is_an_event_and_told() -> Result<()> {
+    let receiver = Origin::tcp(Script::steps_of([well(), vec![Step::Repeat]].concat())).await?;
+    let webhook = format!("{{url: 'http://{}/hooks/features'}}", receiver.address());
+    let front = Front::with(Seaworthy::build().set("features.webhook", webhook)).await?;
+    let wish = r#"{"degraded": true, "reason": "smtp down", "for": "1s"}"#;
+    let path = "/-/features/notifications";
+    front.seaworthy.steer_with("PUT", path, wish).await?;
+    let event = front.seaworthy.wait_event("feature.recovered").await?;
+    let text = event.to_string();
+    assert!(
+        text.contains("the time that was set for its fallback is over"),
+        "{text}"
+    );
+    let told = heard(&receiver, 2).await?;
+    assert_eq!(told[1]["event"], "feature.recovered");
+    assert_eq!(summary(&front.seaworthy).await?["features"], json!([]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_receiver_that_hangs_holds_nobody_up_and_is_given_up() -> Result<()> {
+    let receiver = Origin::tcp(Script::silent()).await?;
+    let webhook = format!(
+        "{{url: 'http://{}/hooks/features', timeout: 100ms, attempts: 2}}",
+        receiver.address()
+    );
+    let front = Front::with(Seaworthy::build().set("features.webhook", webhook)).await?;
+    let path = "/-/features/notifications";
+    let wish = r#"{"degraded": true, "reason": "smtp down"}"#;
+    front.seaworthy.steer_with("PUT", path, wish).await?;
+    assert_eq!(get(&front.seaworthy, "/echo").await?.status, 200);
+    let lost = front.seaworthy.wait_event("feature.webhook_failed").await?;
+    assert!(lost.to_string().contains("did not answer within"), "{lost}");
+    for url in ["http://169.254.169.254/x", "file:///etc/passwd"] {
+        let set = format!("features.webhook={{url: '{url}'}}");
+        let ended = Seaworthy::verb(["config", "--set", set.as_str(), "validate"]).await?;
+        assert_eq!(ended.code(), 2, "{url}: {}", ended.stderr);
+    }
     Ok(())
 }

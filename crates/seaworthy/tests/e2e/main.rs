@@ -21,6 +21,7 @@ mod http2;
 mod identity;
 mod kronos;
 mod launch;
+mod ledger;
 mod limits;
 mod matrix;
 mod openapi;

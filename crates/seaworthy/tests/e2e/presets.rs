@@ -17,6 +17,10 @@ pub(crate) async fn preset<'a>(name: impl Into<Option<&'a str>>) -> Result<Seawo
     let builder = builder.set("shutdown.propagation", "0s");
     let seaworthy = builder.set("health.auto", false).start().await?;
     for warning in seaworthy.output().events("config.warning") {
+        let setting = warning["setting"].as_str().unwrap_or_default();
+        if !setting.starts_with("health.checks") {
+            continue;
+        }
         let named = warning["message"]
             .as_str()
             .and_then(|said| said.split('`').nth(1));

@@ -44,7 +44,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 impl Target {
     /// Connects and logs in. The connection is driven by a task of its own, which ends with the last handle.
-    pub(super) async fn connect(&self) -> RedisResult<MultiplexedConnection> {
+    pub(crate) async fn connect(&self) -> RedisResult<MultiplexedConnection> {
         let mut login = RedisConnectionInfo::default()
             .set_skip_set_lib_name()
             .set_db(self.database);

@@ -16,6 +16,7 @@ use seaworthy_core::principal::Kind;
 use seaworthy_core::route::RouteTable;
 use seaworthy_http::auth::jwt::Jwks;
 use seaworthy_http::auth::{self, Auth, Keys, Mode, Strictness};
+use seaworthy_http::ban::Exempts;
 use seaworthy_http::validate;
 use seaworthy_telemetry::metrics::Registry;
 
@@ -115,6 +116,25 @@ impl Access {
             described,
             watch: Arc::new(bodies::Counted::new(registry)),
         })
+    }
+}
+
+impl Access {
+    /// Tells by the head of a request whether bans count it, where some keys are exempt. Only whoever shows a key costs a look-up.
+    pub fn exempts(&self, config: &Config) -> Option<Exempts> {
+        let tiers = config.bans.as_ref()?.exempt_tiers.clone();
+        let auth = self.auth.clone()?;
+        let is_exempt = |tier: &str| tiers.iter().any(|exempt| exempt == tier);
+        let (_, keys) = auth.keys()?;
+        keys.tiers().any(is_exempt).then_some(())?;
+        Some(Arc::new(move |headers| {
+            let found = auth.keys().and_then(|(header, keys)| {
+                let key = headers.get(header)?;
+                keys.find(key.as_bytes())
+            });
+            let tier = found.as_ref().and_then(|found| found.tier.as_deref());
+            tier.is_some_and(|tier| tiers.iter().any(|exempt| exempt == tier))
+        }))
     }
 }
 

@@ -1,6 +1,5 @@
 //! Tokens that are believed: which algorithms, whose keys, what they have to say.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use seaworthy_core::clock::Clock;
@@ -9,8 +8,8 @@ use seaworthy_http::auth::jwt::{self, Jwks, KeySet, Pace, Place, Source, Verifie
 use seaworthy_http::outbound::Client;
 
 use super::text::read;
+use crate::config::Config;
 use crate::config::auth as section;
-use crate::config::{Config, Preset};
 use crate::failure::Failure;
 
 pub(super) fn tokens(
@@ -42,10 +41,7 @@ pub(super) fn tokens(
         }
         (None, None, jwks) => {
             let named = jwks.as_deref().unwrap_or_default();
-            if config.preset == Some(Preset::Soma)
-                && !named.contains("://")
-                && !Path::new(named).exists()
-            {
+            if section.is_awaited(config.preset) {
                 tracing::warn!(
                     event = event::CONFIG_WARNING,
                     setting = "auth.jwt.jwks",

@@ -88,7 +88,7 @@ fn percent_encoded(text: &str) -> String {
 }
 
 /// The rows of a document as columns; `empty` where there are none.
-fn table(rows: &Value, columns: &[&str], empty: &str) -> String {
+pub(super) fn table(rows: &Value, columns: &[&str], empty: &str) -> String {
     let rows = rows.as_array().map(Vec::as_slice).unwrap_or_default();
     if rows.is_empty() {
         return empty.to_owned();
