@@ -42,6 +42,12 @@ pub fn keep(
     run(armour.clone(), folder.join(FILE), persist, shared)
 }
 
+/// The same without a folder: blocks end with the process.
+pub fn tend(config: &Config, armour: &Armour) -> impl Future<Output = ()> + Send + 'static {
+    let shared = share::open(config, armour);
+    run(armour.clone(), PathBuf::new(), false, shared)
+}
+
 async fn run(armour: Armour, path: PathBuf, persist: bool, shared: Option<Shared>) {
     if persist {
         restore(&armour, &path);

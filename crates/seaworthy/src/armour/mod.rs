@@ -38,7 +38,7 @@ pub use bans::{BanDocument, BansDocument};
 pub use breakers::{BreakerDocument, Breakers};
 pub use errors::{Errors, ErrorsDocument, Kind, Noted, Service, ServiceDocument};
 pub use features::keep_features;
-pub use keep::keep;
+pub use keep::{keep, tend};
 pub use limits::{
     CandidateDocument, LimitDocument, Limiting, LimitsDocument, ResetDocument, count_limits,
 };

@@ -1,11 +1,11 @@
 //! The rules of the file around an axum service, without the process in front of it: [`setup`].
 //!
 //! The sections mean what they mean for `seaworthy run`, because the same code reads and builds them: who is believed
-//! (`listen.trusted_proxies`), request ids and trace context, `headers`, `bans`, `abuse`, `limits` with its Redis, `auth`,
+//! (`listen.trusted_proxies`), request ids and trace context, `headers`, `abuse`, `bans` and `limits` with their Redis, `auth`,
 //! `validate`, `concurrency`, times and sizes, for each of `routes`. Endpoints that show metrics or who is shut out are mounted.
 //!
 //! What it will not do: start, stop or watch anything. Breakers, retries and fallbacks are for what is behind a network, probes
-//! come from `seaworthy-health`, the drain from `seaworthy-http` and `seaworthy-lifecycle`, and bans end with the process. For one
+//! come from `seaworthy-health`, the drain from `seaworthy-http` and `seaworthy-lifecycle`, and no file keeps bans. For one
 //! rule alone there is no need for this crate: each is a tower layer of `seaworthy-http`.
 
 mod counted;
@@ -51,9 +51,6 @@ use crate::views::{self, Table};
 
 use counted::Counted;
 
-/// How often what is over is forgotten.
-const SWEEP: Duration = Duration::from_secs(5);
-
 /// A body of axum's, as the layers read it.
 type Read = MapErr<Body, fn(axum::Error) -> BodyError>;
 
@@ -92,7 +89,7 @@ pub fn setup(router: Router, config: &Config) -> anyhow::Result<Router> {
         access,
     };
     let components = Components::build(config, state);
-    beside(config, &components, armour.clone());
+    beside(config, &components, &armour);
     let views = table(config, &components, armour);
     Ok(around(router, &components, views))
 }
@@ -111,7 +108,7 @@ fn left_out(config: &Config) -> impl Iterator<Item = &'static str> {
 }
 
 /// What the rules do beside the requests.
-fn beside(config: &Config, components: &Components, armour: Armour) {
+fn beside(config: &Config, components: &Components, armour: &Armour) {
     if let Some(memory) = config
         .concurrency
         .as_ref()
@@ -122,12 +119,7 @@ fn beside(config: &Config, components: &Components, armour: Armour) {
     if let Some(jwks) = components.access.jwks.clone() {
         tokio::spawn(jwks.keep());
     }
-    tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(SWEEP).await;
-            armour.sweep();
-        }
-    });
+    tokio::spawn(armour::tend(config, armour));
 }
 
 /// The paths of the file that show what is known here.

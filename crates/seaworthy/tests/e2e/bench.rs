@@ -206,10 +206,8 @@ mod real {
                 "{shown}"
             );
             let first = &shown["runs"][0];
-            assert!(
-                first["status"] == 200 && first["count"].as_u64() >= Some(100),
-                "{shown}"
-            );
+            assert_eq!(first["status"], 200, "{shown}");
+            assert!(first["count"].as_u64() >= Some(100), "{shown}");
         }
         Ok(())
     }

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use seaworthy_core::quantity::Size;
 use serde_json::{Map, Value, json};
 
 use super::tally::{Run, Runs, Tally};
@@ -47,7 +46,7 @@ pub(super) fn words(tally: &Tally) -> String {
     line(
         &mut text,
         "received",
-        &format!("{} of bodies", Size(tally.bytes)),
+        &format!("{} bytes of bodies", tally.bytes),
     );
     for (name, found) in &tally.fields {
         line(
