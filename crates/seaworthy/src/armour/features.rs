@@ -26,6 +26,14 @@ pub fn keep_features(
         .webhook
         .as_ref()
         .map(|webhook| Webhook::start(webhook, &config.service.name, journal));
+    if let Some(webhook) = &webhook {
+        // A variable that is missing degrades one before anybody watches.
+        for document in features.degraded() {
+            if let Some(fallback) = features.fallback(&document.name) {
+                webhook.tell(&document.name, &News::Degraded(fallback));
+            }
+        }
+    }
     let (journal, board) = (journal.clone(), board.clone());
     features.watch(move |name, news| {
         board.update(|_| ());

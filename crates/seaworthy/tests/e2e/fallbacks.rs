@@ -317,3 +317,20 @@ async fn a_receiver_that_hangs_holds_nobody_up_and_is_given_up() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_feature_that_begins_on_its_fallback_is_told_as_well() -> Result<()> {
+    let receiver = Origin::tcp(Script::steps_of([well(), vec![Step::Repeat]].concat())).await?;
+    let webhook = format!("{{url: 'http://{}/hooks/features'}}", receiver.address());
+    let builder = Seaworthy::build().set("features.webhook", webhook).set(
+        "fallbacks",
+        "{odds: {default: FIXED, variable: NOBODY_SETS_THIS, routes: [/odds]}}",
+    );
+    let _front = Front::with(builder).await?;
+    let told = heard(&receiver, 1).await?;
+    assert_eq!(
+        (&told[0]["feature"], &told[0]["active"]),
+        (&json!("odds"), &json!("FIXED"))
+    );
+    Ok(())
+}
