@@ -61,6 +61,10 @@ impl FromStr for Aim {
                     .to_owned(),
             );
         }
+        // A port beyond 65535 would otherwise be taken for none.
+        if authority.as_str() != authority.host() && authority.port_u16().is_none() {
+            return Err("its port is none; write a URL such as http://127.0.0.1:8000/".to_owned());
+        }
         let path = parts.path_and_query;
         Ok(Self {
             secure,
@@ -117,7 +121,7 @@ mod tests {
             (name.as_str(), value.as_bytes()),
             ("x-api-key", &b"a:b"[..])
         );
-        for wrong in ["X-API-Key", "a b: c", ": c", "a: \r\nb: c"] {
+        for wrong in ["X-API-Key", "a b: c", ": c", "a: x\r\nb: c"] {
             assert!(field(wrong).is_err(), "{wrong}");
         }
     }
