@@ -92,6 +92,10 @@ impl FromStr for Target {
                 "it holds a name or a password: let the app send its credentials",
             ));
         }
+        // A port beyond 65535 would otherwise be taken for none.
+        if authority.as_str() != authority.host() && authority.port_u16().is_none() {
+            return Err(InvalidTarget("its port is none; write one up to 65535"));
+        }
         let target = Self { secure, authority };
         if is_metadata(target.host()) {
             return Err(InvalidTarget(
@@ -125,6 +129,7 @@ mod tests {
             "http://a/path",
             "http://a?b",
             "http://user:password@a",
+            "http://a:99999",
             "http://169.254.169.254",
             "http://[fe80::1]",
             "http://[::ffff:169.254.169.254]",
