@@ -20,6 +20,16 @@ RESPONSE_HEADERS = {
 }
 
 
+# Every rule is asked for each request, and none ever refuses one.
+ARMOUR = {
+    "limits": {"tiers": {"anonymous": {"capacity": 4_000_000, "refill_per_sec": 4_000_000}}},
+    "bans": {"threshold": 1_000_000_000, "window": "60s", "block": "15m"},
+    "breakers": {"default": {"failures": 5, "recovery": "60s"}},
+    "concurrency": {"max": 1000, "queue": 100, "queue_timeout": "1s"},
+    "headers": {"security": {"fields": "web", "mode": "set", "hsts": "always"}},
+}
+
+
 @dataclass
 class Peer:
     """A proxy: the command that starts it, and the text of the one file that it reads."""
@@ -39,13 +49,15 @@ class Peers:
     def __init__(self, programs, seaworthy, place, upstream, unix):
         self.programs, self.binary, self.place, self.upstream, self.unix = programs, seaworthy, place, upstream, unix
 
-    def seaworthy(self, name, full=False, unix=False, workers=1):
-        """Seaworthy with nothing but proxying switched on, or as it comes."""
+    def seaworthy(self, name, full=False, unix=False, workers=1, armour=False):
+        """Seaworthy with nothing but proxying switched on, or as it comes, or with every rule that stands before an app."""
         port, folder = self.place(name)
         config = {"state_dir": f"{folder}/state", "log": {"format": "json"}}
         if not full:
             config |= {"metrics": {"enabled": False}, "request_id": False, "traces": {"context": False}}
             config["log"]["access"] = False
+        if armour:
+            config |= ARMOUR
         connect = f"unix:{self.unix}" if unix else f"127.0.0.1:{self.upstream}"
         command = [str(self.binary), "run", "-c", f"{folder}/seaworthy.yaml", "--listen", f"127.0.0.1:{port}"]
         command += ["--connect", connect, "--threads", str(workers), "--admin", "off"]

@@ -87,27 +87,35 @@ def floor(samples, ours, theirs):
 
 def full(bench):
     """Request id, trace context, response headers, metrics and a JSON access log"""
-    ours = bench.peers.seaworthy("full", full=True)
-    peers, wanted = [ours], {}
-    if bench.has("nginx"):
-        peers += [bench.peers.nginx("nginx"), bench.peers.nginx("nginx-hard", hard=True)]
-        wanted |= {"nginx": 1.2, "nginx-hard": 1.5}
-    if bench.has("haproxy"):
-        peers.append(bench.peers.haproxy("haproxy-hard", hard=True))
-        wanted["haproxy-hard"] = 2.0
-    if bench.has("envoy"):
-        peers.append(bench.peers.envoy("envoy-hard", hard=True))
-        wanted["envoy-hard"] = 5.0
-    samples = bench.rounds("full", [*peers, bench.peers.relay()], Load())
+    wanted = {"nginx": 1.2, "nginx-hard": 1.5, "haproxy-hard": 2.0, "envoy-hard": 5.0}
+    return beside_all(bench, bench.peers.seaworthy("full", full=True), wanted, 0.9)
+
+
+def armour(bench):
+    """All of row 2, and a limit for each client, bans, a breaker, a concurrency limit and security headers"""
+    wanted = {"nginx": 1.15, "nginx-hard": 1.4, "haproxy-hard": 1.8, "envoy-hard": 5.0}
+    return beside_all(bench, bench.peers.seaworthy("armour", full=True, armour=True), wanted, 0.95)
+
+
+def beside_all(bench, ours, wanted, instructions):
+    """requests/s beside every peer there is, and what a request costs beside nginx."""
+    made = {
+        "nginx": lambda: bench.peers.nginx("nginx"),
+        "nginx-hard": lambda: bench.peers.nginx("nginx-hard", hard=True),
+        "haproxy-hard": lambda: bench.peers.haproxy("haproxy-hard", hard=True),
+        "envoy-hard": lambda: bench.peers.envoy("envoy-hard", hard=True),
+    }
+    peers = {name: make() for name, make in made.items() if bench.has(name.split("-")[0])}
+    samples = bench.rounds(ours.name, [ours, *peers.values(), bench.peers.relay()], Load())
     lines = [
-        Line(f"requests/s, full / {name}", ratios(samples, "full", name, "rate"), ("at least", bound))
-        for name, bound in wanted.items()
+        Line(f"requests/s, {ours.name} / {name}", ratios(samples, ours.name, name, "rate"), ("at least", wanted[name]))
+        for name in peers
     ]
-    if "nginx" in wanted:
+    if "nginx" in peers:
         single = bench.peers.nginx("nginx-single", single=True)
-        lines += cost(bench, samples, ours, peers[1], single, ("at most", 0.9))
+        lines += cost(bench, samples, ours, peers["nginx"], single, ("at most", instructions))
     # The floor beside each peer says which of the bounds this machine leaves room for.
-    lines += [Line(f"requests/s, relay / {name}", ratios(samples, "relay", name, "rate")) for name in wanted]
+    lines += [Line(f"requests/s, relay / {name}", ratios(samples, "relay", name, "rate")) for name in peers]
     return lines
 
 
@@ -247,4 +255,4 @@ def probes(bench):
     return lines + cost(bench, samples, ours, nginx, bench.peers.nginx("nginx-single", single=True), ("at most", 1.0), load)
 
 
-ROWS = {1: proxying, 2: full, 3: latency, 4: bodies, 5: http2, 6: unix_socket, 7: memory, 8: workers, 9: probes}
+ROWS = {1: proxying, 2: full, 3: latency, 4: bodies, 5: http2, 6: unix_socket, 7: memory, 8: workers, 9: probes, 10: armour}
