@@ -23,7 +23,7 @@ RESPONSE_HEADERS = {
 # Every rule is asked for each request, and none ever refuses one.
 ARMOUR = {
     "limits": {"tiers": {"anonymous": {"capacity": 4_000_000, "refill_per_sec": 4_000_000}}},
-    "bans": {"threshold": 1_000_000_000, "window": "60s", "block": "15m"},
+    "bans": {"threshold": 100_000, "window": "1s", "block": "15m"},
     "breakers": {"default": {"failures": 5, "recovery": "60s"}},
     "concurrency": {"max": 1000, "queue": 100, "queue_timeout": "1s"},
     "headers": {"security": {"fields": "web", "mode": "set", "hsts": "always"}},
