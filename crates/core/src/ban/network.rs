@@ -20,12 +20,14 @@ pub fn key(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The IPv4 address that came through the well-known prefix of NAT64 (RFC 6052, section 2.1): behind it, a /64 is everybody.
+/// The IPv4 address that came through the well-known prefix of NAT64 (RFC 6052, section 2.1): behind it, a /64 is everybody. The
+/// prefix alone is nobody's, and stands for what else lies in its /64.
 fn translated(address: Ipv6Addr) -> Option<IpAddr> {
     let segments = address.segments();
     let is_translated = segments[..6] == [0x64, 0xff9b, 0, 0, 0, 0];
     let octets = address.octets();
-    is_translated.then(|| IpAddr::from([octets[12], octets[13], octets[14], octets[15]]))
+    let inner = IpAddr::from([octets[12], octets[13], octets[14], octets[15]]);
+    (is_translated && !inner.is_unspecified()).then_some(inner)
 }
 
 /// What an operator names.
@@ -94,6 +96,10 @@ mod tests {
         }
         let neighbour = key("64:ff9b::203.0.113.8".parse().unwrap());
         assert_ne!(neighbour, plain, "a whole country is behind that prefix");
+        for address in ["64:ff9b::1:0:0", "64:ff9b::", "64:ff9b::203.0.113.7"] {
+            let once = key(address.parse().unwrap());
+            assert_eq!(key(once), once, "{address} stands for itself");
+        }
     }
 
     #[test]

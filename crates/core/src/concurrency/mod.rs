@@ -12,5 +12,7 @@ pub use adaptive::{Adaptive, Bounds, Sample};
 pub use priority::Priority;
 pub use slots::{Place, Refusal, Slots, Ticket};
 
-#[cfg(test)]
+#[cfg(all(test, loom))]
+mod interleavings;
+#[cfg(all(test, not(loom)))]
 mod tests;
