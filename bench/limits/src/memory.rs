@@ -24,21 +24,21 @@ pub(crate) fn run() {
     let clock = Clock::new(Instant::now(), 1);
     let before = resident();
     let ours = Buckets::new(Quota::continuous(100, 100, Duration::from_secs(60)).expect("a quota"), KEYS);
-    fill(&names, |key| drop(black_box(ours.take(key, 1, clock.at(Instant::now())))));
+    fill(&names, |key| { _ = black_box(ours.take(key, 1, clock.at(Instant::now()))); });
     let ours_bytes = resident() - before;
     let before = resident();
     let theirs: DefaultKeyedRateLimiter<u64> =
         RateLimiter::keyed(Theirs::per_minute(NonZeroU32::new(100).expect("not zero")));
-    fill(&names, |key| drop(black_box(theirs.check_key(&key))));
+    fill(&names, |key| { _ = black_box(theirs.check_key(&key)); });
     let theirs_bytes = resident() - before;
     println!("| what | ours | governor |\n|---|---|---|");
     for (what, keys) in [("1,000,000 keys, Zipf", &zipf), ("one hot key", &hot)] {
         let (mut mine, mut other, mut bare) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
-            mine.push(time(keys, |key| drop(black_box(ours.take(key, 1, clock.at(Instant::now()))))));
-            other.push(time(keys, |key| drop(black_box(theirs.check_key(&key)))));
+            mine.push(time(keys, |key| { _ = black_box(ours.take(key, 1, clock.at(Instant::now()))); }));
+            other.push(time(keys, |key| { _ = black_box(theirs.check_key(&key)); }));
             let now = clock.at(Instant::now());
-            bare.push(time(keys, |key| drop(black_box(ours.take(key, 1, now)))));
+            bare.push(time(keys, |key| { _ = black_box(ours.take(key, 1, now)); }));
         }
         println!("| {what}, clock reading included | {:.1} ns | {:.1} ns |", median(mine), median(other));
         println!("| {what}, moment handed in | {:.1} ns | |", median(bare));
