@@ -14,5 +14,6 @@ pub use slots::{Place, Refusal, Slots, Ticket};
 
 #[cfg(all(test, loom))]
 mod interleavings;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;

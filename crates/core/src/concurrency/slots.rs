@@ -75,6 +75,7 @@ impl Slots {
         let mut queue = self.queue();
         // Said before looking again: whoever gives a place back from now on looks into the queue.
         self.waiting.fetch_add(1, Ordering::SeqCst);
+        in_one_order();
         if queue.tickets.is_empty() && self.take() {
             self.waiting.fetch_sub(1, Ordering::SeqCst);
             return Ok(Ok(Place(self.clone())));
@@ -123,6 +124,7 @@ impl Slots {
     /// Changes the number of places. Whoever is inside stays.
     pub fn set_limit(&self, limit: u32) {
         self.limit.store(limit.max(1), Ordering::SeqCst);
+        in_one_order();
         if self.waiting.load(Ordering::SeqCst) > 0 {
             self.call(&mut self.queue());
         }
@@ -138,6 +140,7 @@ impl Slots {
 
     fn give_back(&self) {
         self.inside.fetch_sub(1, Ordering::SeqCst);
+        in_one_order();
         if self.waiting.load(Ordering::SeqCst) > 0 {
             self.call(&mut self.queue());
         }
@@ -228,6 +231,14 @@ impl Drop for Ticket {
             self.slots.give_back();
         }
     }
+}
+
+/// Whoever waits says so before looking for a place, and whoever leaves looks for those who wait after giving the place back: one of
+/// them sees the other, because all threads agree on the order of `SeqCst` accesses. Loom knows that order of fences only.
+#[inline]
+fn in_one_order() {
+    #[cfg(all(loom, test))]
+    loom::sync::atomic::fence(Ordering::SeqCst);
 }
 
 /// Takes `number` out of a short list; whether it was in it.
