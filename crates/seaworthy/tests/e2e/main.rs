@@ -34,6 +34,7 @@ mod schemas;
 mod stall;
 mod starts;
 mod terminal;
+mod tiers;
 mod tls;
 mod uploads;
 mod validation;

@@ -13,7 +13,11 @@ use crate::front::Front;
 const HUNDRED: &str = "limits: {tiers: {anonymous: {capacity: 100, refill_per_sec: 0}}";
 
 /// `times` requests over one connection; the answers.
-async fn ask(front: &Front, fields: &[(&str, &str)], times: usize) -> Result<Vec<Response>> {
+pub(crate) async fn ask(
+    front: &Front,
+    fields: &[(&str, &str)],
+    times: usize,
+) -> Result<Vec<Response>> {
     ask_for(front, "/echo", fields, times).await
 }
 
@@ -33,7 +37,7 @@ async fn ask_for(
     Ok(answers)
 }
 
-fn passed(answers: &[Response]) -> usize {
+pub(crate) fn passed(answers: &[Response]) -> usize {
     answers.iter().filter(|answer| answer.status == 200).count()
 }
 
