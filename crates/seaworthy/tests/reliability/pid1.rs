@@ -1,5 +1,6 @@
 //! As the first process of a container: orphans are ours, signals are ours to pass on, and the exit code is the container's.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -22,7 +23,17 @@ fn contained(app: Vec<String>) -> Builder {
     let words = ["unshare", "--pid", "--fork", "--mount-proc"]
         .iter()
         .chain(user);
-    Seaworthy::run(app).under(words.copied())
+    let builder = Seaworthy::run(app).under(words.copied());
+    // Each is process 1 of its own world, and coverage would have all of them write into one file at once.
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    match std::env::var("LLVM_PROFILE_FILE") {
+        Ok(file) => {
+            let own = format!("{}-{number}-%p", std::process::id());
+            builder.env("LLVM_PROFILE_FILE", file.replace("%p", &own))
+        }
+        Err(_) => builder,
+    }
 }
 
 /// The process outside of which the instance calls itself 1.
