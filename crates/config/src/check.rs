@@ -30,8 +30,8 @@ pub(crate) struct Complaint {
 #[derive(Debug, Default)]
 pub(crate) struct Checked {
     pub(crate) complaints: Vec<Complaint>,
-    /// Where secrets are written.
-    pub(crate) secrets: Vec<Origin>,
+    /// Secrets, and where they are written.
+    pub(crate) secrets: Vec<(Path, Origin)>,
 }
 
 /// Checks and tidies a tree.
@@ -69,7 +69,7 @@ impl Checker<'_> {
             .get("writeOnly")
             .is_some_and(|secret| secret == &Json::Bool(true))
         {
-            self.found.secrets.push(node.origin);
+            self.found.secrets.push((path.clone(), node.origin));
         }
         for part in schema
             .get("allOf")
@@ -250,18 +250,25 @@ impl Checker<'_> {
     }
 
     /// Gives keys that have another name the one that everything else goes by.
-    fn settle_aliases(&mut self, schema: &Json, entries: &mut [Entry], path: &Path) {
-        for at in 0..entries.len() {
-            let Some(name) = alias(schema, &entries[at].key) else {
+    fn settle_aliases(&mut self, schema: &Json, entries: &mut Vec<Entry>, path: &Path) {
+        let mut at = 0;
+        while let Some(entry) = entries.get(at) {
+            let Some(name) = alias(self.root, schema, &entry.key) else {
+                at += 1;
                 continue;
             };
             if entries.iter().any(|entry| entry.key == name) {
-                let help = Some(format!("leave one of `{}` and `{name}`", entries[at].key));
-                let twice = path.key(entries[at].key.as_str());
-                self.complain(&twice, format!("this is `{name}` once more"), help);
-                continue;
+                // Read as well, it would be complained of once more.
+                let twice = entries.remove(at).key;
+                let help = Some(format!("leave one of `{twice}` and `{name}`"));
+                self.complain(
+                    &path.key(twice.as_str()),
+                    format!("this is `{name}` once more"),
+                    help,
+                );
+            } else {
+                entries[at].key = name.to_owned();
             }
-            entries[at].key = name.to_owned();
         }
     }
 

@@ -3,69 +3,25 @@
 use std::marker::PhantomData;
 
 use schemars::JsonSchema;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use crate::check::{self, Complaint};
+use crate::change::{self, Reloaded};
+use crate::check;
+use crate::judge::{judge, located, read_value};
+use crate::loaded::Loaded;
 use crate::merge::merge;
 use crate::node::{Entry, Node, Value};
 use crate::path::{Path, Segment};
-use crate::problem::{Finding, Findings, Problem, Severity, Validate};
+use crate::problem::{Problem, Validate};
 use crate::problems::Problems;
 use crate::read::{self, Fault, Format};
+use crate::reference::{self, Context, Expanded, References};
 use crate::schema;
-use crate::source::{Layer, Origin, Place, Source, Sources};
-
-/// How often a value may be refused before the rest is left unread.
-const MOST_REFUSALS: usize = 64;
-
-/// A configuration with the way it came about.
-#[derive(Debug, Clone)]
-pub struct Loaded<T> {
-    /// The configuration.
-    pub value: T,
-    /// The merged tree, without defaults.
-    pub tree: Node,
-    /// The texts it was read from.
-    pub sources: Sources,
-    /// What can be used, but was probably not meant.
-    pub warnings: Problems,
-}
-
-impl<T> Loaded<T> {
-    /// Where the value at a path was written; nothing for a default.
-    #[must_use]
-    pub fn place(&self, path: &Path) -> Option<Place> {
-        let mut path = path.clone();
-        loop {
-            match self.tree.at(&path) {
-                Some(node) if !path.segments().is_empty() => {
-                    return Some(self.sources.place(node.origin));
-                }
-                Some(_) => return None,
-                None => {}
-            }
-            path = path.parent()?;
-            // A key that is absent from a mapping that was written is a default; a value inside something that was
-            // written as one word or one list came with it.
-            if matches!(
-                self.tree.at(&path),
-                Some(Node {
-                    value: Value::Map(_),
-                    ..
-                })
-            ) {
-                return None;
-            }
-        }
-    }
-
-    /// Whether the user or a preset said anything at a path.
-    #[must_use]
-    pub fn is_set(&self, path: impl Into<Path>) -> bool {
-        self.tree.at(&path.into()).is_some()
-    }
-}
+use crate::secret::MASK;
+use crate::source::{Layer, Origin, Source, Sources};
+use crate::trace::raw;
 
 /// Gathers sources and loads a `T` from them.
 #[derive(Debug)]
@@ -74,6 +30,7 @@ pub struct Loader<T> {
     sources: Sources,
     trees: Vec<(Layer, Node)>,
     faults: Vec<Fault>,
+    references: Option<References>,
     marker: PhantomData<fn() -> T>,
 }
 
@@ -92,8 +49,16 @@ impl<T: JsonSchema> Loader<T> {
             sources: Sources::default(),
             trees: Vec::new(),
             faults: Vec::new(),
+            references: None,
             marker: PhantomData,
         }
+    }
+
+    /// Says what `${secret:NAME}` and `${env:NAME}` stand for. Without it they are text like any other.
+    #[must_use]
+    pub fn references(mut self, references: References) -> Self {
+        self.references = Some(references);
+        self
     }
 
     /// Adds a whole text: a preset, a file or the file of an environment.
@@ -120,6 +85,51 @@ impl<T: JsonSchema> Loader<T> {
             Ok(tree) => self.trees.push((layer, tree)),
             Err(faults) => self.faults.extend(faults),
         }
+        self
+    }
+
+    /// Adds a version that there was, as [`Loaded::record`] gave it. What is masked there is what it is in `running`.
+    #[must_use]
+    pub fn version(mut self, name: impl Into<String>, record: &Json, running: &Loaded<T>) -> Self {
+        let name = name.into();
+        let source = self.sources.add(Source {
+            layer: Layer::File,
+            text: name.clone(),
+            name,
+            is_file: false,
+        });
+        let origin = Origin::new(source, 0, 0);
+        let mut tree = Node::of(record, origin);
+        for (path, secret) in running.secret_values() {
+            let is_masked = |node: &Node| matches!(&node.value, Value::Text(text) if text == MASK);
+            if tree.at(&path).is_some_and(is_masked)
+                && let Some(origin) = running.tree.at(&path).map(|node| node.origin)
+            {
+                let origin = self.sources.adopt(&running.sources, origin);
+                // It is what it stands for already.
+                let mut today = Node::of(&secret, origin);
+                if self.references.is_some()
+                    && let Value::Text(text) = &mut today.value
+                {
+                    *text = text.replace("${", "$${");
+                }
+                tree.set(&path, today);
+            }
+        }
+        let mut unknown = Vec::new();
+        tree.each(&Path::root(), &mut |path, node| {
+            if node.origin == origin && matches!(&node.value, Value::Text(text) if text == MASK) {
+                unknown.push(path.clone());
+            }
+        });
+        for path in unknown {
+            self.faults.push(Fault {
+                message: format!("the secret `{path}` of that version is not known any more"),
+                help: Some("put it into a file or a variable, and name it by a reference".into()),
+                origin,
+            });
+        }
+        self.trees.push((Layer::File, tree));
         self
     }
 
@@ -245,7 +255,10 @@ impl<T: JsonSchema> Loader<T> {
             .iter()
             .rev()
             .find_map(|(_, tree)| match &tree.at(&path)?.value {
-                Value::Text(text) => Some(text.clone()),
+                Value::Text(text) => match &self.references {
+                    Some(references) => references.say(text),
+                    None => Some(text.clone()),
+                },
                 Value::Number(_, written) => Some(written.clone()),
                 Value::Bool(value) => Some(value.to_string()),
                 _ => None,
@@ -350,30 +363,93 @@ impl<T: DeserializeOwned + JsonSchema + Validate> Loader<T> {
     /// # Errors
     /// Everything that is wrong, at once; warnings are among it.
     pub fn load_with(mut self, complete: impl FnOnce(&mut T)) -> Result<Loaded<T>, Problems> {
-        if !self.faults.is_empty() {
-            let problems = self.faults.into_iter().map(|fault| Problem {
-                severity: Severity::Error,
-                path: String::new(),
-                message: fault.message,
-                help: fault.help,
-                place: None,
-                origin: Some(fault.origin),
+        let merged = self.merged()?;
+        self.finish(merged, None, complete)
+    }
+
+    /// Loads what a running service is to have from now on, instead of `running`: all of it is checked, but what only a restart
+    /// can change stays as it is.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once. Also when what may change does not go with what must not.
+    pub fn reload_with(
+        mut self,
+        running: &Loaded<T>,
+        complete: impl Fn(&mut T),
+    ) -> Result<Reloaded<T>, Problems>
+    where
+        T: Serialize,
+    {
+        let merged = self.merged()?;
+        let whole = self.finish(merged.clone(), None, &complete)?;
+        let mut changes = change::between(&self.schema, running, &whole);
+        let kept = change::kept(&self.schema, &changes, &whole);
+        let hash = whole.hash();
+        if kept.is_empty() {
+            let loaded = whole;
+            return Ok(Reloaded {
+                loaded,
+                hash,
+                changes,
             });
-            return Err(Problems::new(problems.collect(), self.sources));
+        }
+        let loaded = self.finish(merged, Some((running, &kept)), &complete)?;
+        change::settle(&mut changes, &whole, &loaded);
+        Ok(Reloaded {
+            loaded,
+            hash,
+            changes,
+        })
+    }
+
+    /// The trees of all sources as one.
+    fn merged(&mut self) -> Result<Merged, Problems> {
+        if !self.faults.is_empty() {
+            let problems = std::mem::take(&mut self.faults).into_iter();
+            let problems = problems.map(Problem::from);
+            let sources = std::mem::take(&mut self.sources);
+            return Err(Problems::new(problems.collect(), sources));
         }
         // The sort is stable: within a layer, what was added later wins.
         self.trees.sort_by_key(|(layer, _)| *layer);
         let empty = Node::map(Vec::new(), Origin::new(0, 0, 0));
         let trees = std::mem::take(&mut self.trees);
-        let mut tree = trees.into_iter().fold(empty, |base, (_, over)| {
+        let raw = raw(&trees);
+        let tree = trees.into_iter().fold(empty, |base, (_, over)| {
             merge(&self.schema, Some(&self.schema), base, over)
         });
+        Ok(Merged { tree, raw })
+    }
+
+    /// Puts in what references stand for, checks the tree and reads the value. What is `kept` stays as it is in the configuration that
+    /// runs.
+    fn finish(
+        &self,
+        merged: Merged,
+        kept: Option<(&Loaded<T>, &[Path])>,
+        complete: impl FnOnce(&mut T),
+    ) -> Result<Loaded<T>, Problems> {
+        let (mut tree, mut sources) = (merged.tree, self.sources.clone());
+        let mut expanded = self.expand(&mut tree, &sources);
+        let lent = kept
+            .map(|(running, paths)| running.lend(paths, &mut tree, &mut sources, &mut expanded));
         let written = tree.clone();
         let checked = check::check(&self.schema, &mut tree);
-        let mut complaints = checked.complaints;
-        for origin in checked.secrets {
-            self.mask(origin);
+        let mut complaints = std::mem::take(&mut expanded.complaints);
+        for (_, origin) in &checked.secrets {
+            let names = expanded.mentions.iter().map(|mention| mention.origin);
+            sources.blot(*origin, names);
         }
+        let mut shown = expanded.written;
+        shown.extend(lent.into_iter().flatten());
+        let waiting = expanded.unresolved;
+        let known: Vec<Path> = complaints.iter().map(|one| one.path.clone()).collect();
+        // What is wrong with a reference is said once, and what stands for an unknown secret is not judged.
+        let news = checked.complaints.into_iter().filter(|one| {
+            let mut settled = waiting.iter().chain(&known);
+            !settled.any(|path| path.overlaps(&one.path))
+        });
+        complaints.extend(news);
         let mut value = read_value::<T>(tree.clone(), &mut complaints);
         if let Some(value) = &mut value {
             complete(value);
@@ -383,100 +459,40 @@ impl<T: DeserializeOwned + JsonSchema + Validate> Loader<T> {
             .map(|complaint| located(complaint, &written))
             .collect();
         if let Some(value) = &value {
-            problems.extend(judge(value, &complaints, &written));
+            problems.extend(judge(value, &complaints, &waiting, &written));
         }
-        let problems = Problems::new(problems, self.sources.clone());
+        let problems = Problems::new(problems, sources.clone());
         match value {
             Some(value) if problems.errors() == 0 => Ok(Loaded {
                 value,
                 tree,
-                sources: self.sources,
+                mentions: expanded.mentions,
+                raw: Problems::new(merged.raw, sources.clone()),
+                sources,
                 warnings: problems,
+                secrets: checked.secrets.into_iter().map(|(path, _)| path).collect(),
+                written: shown,
             }),
             _ => Err(problems),
         }
     }
 
-    /// Blots a secret out of its source, so that no snippet can show it.
-    fn mask(&mut self, origin: Origin) {
-        let source = self.sources.get(origin.source());
-        let range = origin.range();
-        let Some(secret) = source.text.get(range.clone()) else {
-            return;
+    fn expand(&self, tree: &mut Node, sources: &Sources) -> Expanded {
+        let Some(references) = &self.references else {
+            return Expanded::default();
         };
-        let blot: String = secret
-            .bytes()
-            .map(|byte| if byte == b'\n' { '\n' } else { '*' })
-            .collect();
-        let mut text = source.text.clone();
-        text.replace_range(range, &blot);
-        self.sources.replace(origin.source(), text);
-    }
-}
-
-/// What the value says against itself, less what is said of values that were refused.
-fn judge<T: Validate>(value: &T, complaints: &[Complaint], tree: &Node) -> Vec<Problem> {
-    let spoilt = |path: &Path| {
-        complaints
-            .iter()
-            .any(|complaint| complaint.path.overlaps(path))
-    };
-    let mut findings = Findings::default();
-    value.validate(&mut findings);
-    let sound = findings
-        .0
-        .into_iter()
-        .filter(|finding| !spoilt(&finding.path) && !finding.related.iter().any(spoilt));
-    let problem = |finding: Finding| Problem {
-        severity: finding.severity,
-        origin: tree.nearest(&finding.path),
-        path: finding.path.to_string(),
-        message: finding.message,
-        help: finding.help,
-        place: None,
-    };
-    sound.map(problem).collect()
-}
-
-fn located(complaint: &Complaint, tree: &Node) -> Problem {
-    Problem {
-        severity: Severity::Error,
-        path: complaint.path.to_string(),
-        message: complaint.message.clone(),
-        help: complaint.help.clone(),
-        place: None,
-        origin: complaint.at.or_else(|| tree.nearest(&complaint.path)),
-    }
-}
-
-/// Reads the value, taking out what is refused, so that all that remains is judged too.
-fn read_value<T: DeserializeOwned>(mut tree: Node, complaints: &mut Vec<Complaint>) -> Option<T> {
-    for complaint in complaints.iter().filter(|complaint| complaint.unreadable) {
-        tree.remove(&complaint.path);
-    }
-    for _ in 0..MOST_REFUSALS {
-        let error = match serde_path_to_error::deserialize::<_, T>(&tree.to_json()) {
-            Ok(value) => return Some(value),
-            Err(error) => error,
+        let context = Context {
+            schema: &self.schema,
+            sources,
+            references,
         };
-        let path = Path::from(error.path());
-        if !complaints
-            .iter()
-            .any(|complaint| complaint.path.overlaps(&path))
-            || complaints.is_empty()
-        {
-            let message = error.inner().to_string();
-            complaints.push(Complaint {
-                path: path.clone(),
-                message,
-                help: None,
-                at: None,
-                unreadable: true,
-            });
-        }
-        if !tree.remove(&path) {
-            return None;
-        }
+        reference::expand(&context, tree)
     }
-    None
+}
+
+/// The trees of all sources as one, and what in them looks like a secret.
+#[derive(Clone)]
+struct Merged {
+    tree: Node,
+    raw: Vec<Problem>,
 }

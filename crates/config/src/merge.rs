@@ -19,8 +19,8 @@ pub(crate) fn merge(root: &Json, schema: Option<&Json>, base: Node, over: Node) 
         (Value::Map(mut entries), Value::Map(overs)) => {
             let mut overs = overs;
             if let Some(schema) = schema {
-                settle_aliases(schema::resolve(root, schema), &mut entries);
-                settle_aliases(schema::resolve(root, schema), &mut overs);
+                settle_aliases(root, schema, &mut entries);
+                settle_aliases(root, schema, &mut overs);
             }
             take_back(root, schema, &mut entries, &overs);
             for over in overs {
@@ -70,9 +70,9 @@ pub(crate) fn merge(root: &Json, schema: Option<&Json>, base: Node, over: Node) 
 }
 
 /// Gives keys that have another name the one that the other tree may have used; with both here, [`crate::check`] complains.
-fn settle_aliases(schema: &Json, entries: &mut [Entry]) {
+fn settle_aliases(root: &Json, schema: &Json, entries: &mut [Entry]) {
     for at in 0..entries.len() {
-        if let Some(name) = schema::alias(schema, &entries[at].key)
+        if let Some(name) = schema::alias(root, schema, &entries[at].key)
             && entries.iter().all(|entry| entry.key != name)
         {
             entries[at].key = name.to_owned();
@@ -82,7 +82,7 @@ fn settle_aliases(schema: &Json, entries: &mut [Entry]) {
 
 /// Takes out what is said in another way now.
 fn take_back(root: &Json, schema: Option<&Json>, entries: &mut Vec<Entry>, overs: &[Entry]) {
-    let ways = schema.and_then(|schema| schema::resolve(root, schema).get(INSTEAD));
+    let ways = schema.and_then(|schema| schema::single(root, schema).get(INSTEAD));
     let is_way = |entry: &Entry| {
         let mut ways = ways.and_then(Json::as_array).into_iter().flatten();
         ways.any(|way| way == &entry.key)

@@ -167,6 +167,88 @@ impl Node {
         }
     }
 
+    /// Puts a node under a path of keys, over what is there; mappings on the way are made.
+    pub(crate) fn put(&mut self, path: &Path, node: Self) {
+        let Some((Segment::Key(key), rest)) = path.segments().split_first() else {
+            *self = node;
+            return;
+        };
+        if !matches!(self.value, Value::Map(_)) {
+            self.value = Value::Map(Vec::new());
+        }
+        let Value::Map(entries) = &mut self.value else {
+            return;
+        };
+        let place = entries.iter().position(|entry| entry.key == *key);
+        let place = place.unwrap_or_else(|| {
+            entries.push(Entry {
+                key: key.clone(),
+                at: node.origin,
+                node: Self::map(Vec::new(), node.origin),
+            });
+            entries.len() - 1
+        });
+        let rest: Path = rest.iter().cloned().collect();
+        entries[place].node.put(&rest, node);
+    }
+
+    /// Replaces what is at a path, if something is.
+    pub(crate) fn set(&mut self, path: &Path, node: Self) {
+        let mut place = self;
+        for segment in path.segments() {
+            let next = match (segment, &mut place.value) {
+                (Segment::Key(key), Value::Map(entries)) => entries
+                    .iter_mut()
+                    .find(|entry| entry.key == *key)
+                    .map(|entry| &mut entry.node),
+                (Segment::Index(index), Value::List(items)) => items.get_mut(*index),
+                _ => None,
+            };
+            let Some(next) = next else { return };
+            place = next;
+        }
+        *place = node;
+    }
+
+    /// The same values with other origins.
+    pub(crate) fn with_origins(&self, change: &mut impl FnMut(Origin) -> Origin) -> Self {
+        let value = match &self.value {
+            Value::List(items) => {
+                Value::List(items.iter().map(|item| item.with_origins(change)).collect())
+            }
+            Value::Map(entries) => {
+                let entry = |entry: &Entry| Entry {
+                    key: entry.key.clone(),
+                    at: change(entry.at),
+                    node: entry.node.with_origins(change),
+                };
+                Value::Map(entries.iter().map(entry).collect())
+            }
+            plain => plain.clone(),
+        };
+        Self {
+            value,
+            origin: change(self.origin),
+        }
+    }
+
+    /// Shows every value with its path, the leaves only.
+    pub(crate) fn each(&self, path: &Path, see: &mut impl FnMut(&Path, &Self)) {
+        match &self.value {
+            Value::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    item.each(&path.index(index), see);
+                }
+            }
+            Value::Map(entries) => {
+                for entry in entries {
+                    entry.node.each(&path.key(entry.key.as_str()), see);
+                }
+            }
+            _ => see(path, self),
+        }
+    }
+
     /// The tree as plain JSON, without what says nothing.
     pub(crate) fn to_json(&self) -> Json {
         match &self.value {

@@ -53,6 +53,14 @@ impl Path {
         path
     }
 
+    /// The address of a segment below this one.
+    #[must_use]
+    pub(crate) fn join(&self, segment: &Segment) -> Self {
+        let mut path = self.clone();
+        path.0.push(segment.clone());
+        path
+    }
+
     /// Whether one of the two lies inside the other.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
@@ -64,6 +72,12 @@ impl Path {
     pub fn parent(&self) -> Option<Self> {
         let (_, parents) = self.0.split_last()?;
         Some(Self(parents.to_vec()))
+    }
+}
+
+impl FromIterator<Segment> for Path {
+    fn from_iter<I: IntoIterator<Item = Segment>>(segments: I) -> Self {
+        Self(segments.into_iter().collect())
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::path::Path;
+use crate::read::Fault;
 use crate::source::{Origin, Place};
 
 /// How bad it is.
@@ -114,4 +115,28 @@ pub struct Problem {
     pub place: Option<Place>,
     #[serde(skip)]
     pub(crate) origin: Option<Origin>,
+}
+
+impl Problem {
+    /// An error that is about no setting and has no place.
+    pub(crate) fn error(message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            path: String::new(),
+            message: message.into(),
+            help: None,
+            place: None,
+            origin: None,
+        }
+    }
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        Self {
+            help: fault.help,
+            origin: Some(fault.origin),
+            ..Self::error(fault.message)
+        }
+    }
 }

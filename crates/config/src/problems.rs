@@ -27,12 +27,8 @@ impl Problems {
     #[must_use]
     pub fn single(message: impl Into<String>, help: Option<String>) -> Self {
         let problem = Problem {
-            severity: Severity::Error,
-            path: String::new(),
-            message: message.into(),
             help,
-            place: None,
-            origin: None,
+            ..Problem::error(message)
         };
         Self {
             items: vec![problem],

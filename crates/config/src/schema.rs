@@ -24,6 +24,14 @@ pub(crate) const INSTEAD: &str = "x-instead";
 /// Set it with `#[schemars(extend("x-aliases" = ["required"]))]`.
 pub(crate) const ALIASES: &str = "x-aliases";
 
+/// The keyword by which a setting says that a running service cannot take a change of it in: `#[schemars(extend("x-restart" = true))]`.
+/// It holds for everything below, too.
+pub const RESTART: &str = "x-restart";
+
+/// The keyword by which a setting says that only those who can write the files may say it, and no registry:
+/// `#[schemars(extend("x-local" = true))]`. It holds for everything below, too.
+pub const LOCAL: &str = "x-local";
+
 /// Gives the JSON Schema of a type. Structs are closed but for keys that begin with `x-`.
 #[must_use]
 pub fn schema_of<T: JsonSchema>() -> Json {
@@ -38,6 +46,104 @@ pub fn schema_of<T: JsonSchema>() -> Json {
 #[must_use]
 pub fn is_known<T: JsonSchema>(path: &Path) -> bool {
     at(&schema_of::<T>(), path).is_some()
+}
+
+/// Whether a `T` takes a change at this path in only when it is started.
+#[must_use]
+pub fn needs_restart<T: JsonSchema>(path: &Path) -> bool {
+    let restarts = restarts(&schema_of::<T>());
+    restarts.iter().any(|one| one.overlaps(path))
+}
+
+/// The address of a setting by its own names, wherever `path` has others of it.
+#[must_use]
+pub fn own_names(root: &Json, path: &Path) -> Path {
+    let mut schema = Some(root);
+    path.segments().iter().fold(Path::root(), |place, segment| {
+        let found = schema.and_then(|schema| step(root, schema, &place, segment));
+        schema = found.as_ref().map(|(schema, _)| *schema);
+        found.map_or_else(|| place.join(segment), |(_, place)| place)
+    })
+}
+
+/// The first setting with `keyword` among those that `value` says something of when it stands at `path`, by the schema `root`.
+#[must_use]
+pub fn marked(root: &Json, keyword: &str, path: &Path, value: &Json) -> Option<Path> {
+    let is_marked = |schema: &Json| schema.get(keyword) == Some(&Json::Bool(true));
+    let (mut schema, mut place) = (root, Path::root());
+    for segment in path.segments() {
+        (schema, place) = step(root, schema, &place, segment)?;
+        if is_marked(schema) {
+            return Some(place);
+        }
+    }
+    let mut open = vec![(schema, place, value)];
+    while let Some((schema, place, value)) = open.pop() {
+        if is_marked(schema) {
+            return Some(place);
+        }
+        match value {
+            Json::Object(entries) => {
+                for (key, value) in entries {
+                    if let Some((schema, place)) = named(root, schema, &place, key) {
+                        open.push((schema, place, value));
+                    }
+                }
+            }
+            Json::Array(values) => {
+                if let Some(items) = single(root, schema).get("items") {
+                    let values = values.iter().enumerate();
+                    open.extend(values.map(|(index, value)| (items, place.index(index), value)));
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The schema one segment further down, and its place by its own name.
+fn step<'a>(
+    root: &'a Json,
+    schema: &'a Json,
+    place: &Path,
+    segment: &Segment,
+) -> Option<(&'a Json, Path)> {
+    match segment {
+        Segment::Key(key) => named(root, schema, place, key),
+        Segment::Index(index) => {
+            let items = single(root, schema).get("items")?;
+            Some((items, place.index(*index)))
+        }
+    }
+}
+
+/// The schema of a key by any of its names, and its place by its own.
+fn named<'a>(
+    root: &'a Json,
+    schema: &'a Json,
+    place: &Path,
+    key: &str,
+) -> Option<(&'a Json, Path)> {
+    let key = alias(root, schema, key).unwrap_or(key);
+    Some((child(root, schema, key)?, place.key(key)))
+}
+
+/// What the schema of a `T` says of the setting at a path: its description, its type and its bounds.
+#[must_use]
+pub fn about_setting<T: JsonSchema>(path: &Path) -> Option<Json> {
+    let root = schema_of::<T>();
+    let schema = at(&root, path)?;
+    let mut about = schema.clone();
+    let general = resolve(&root, schema);
+    // What is said of the setting itself counts more than what is said of its type.
+    if let (Some(own), Some(general)) = (about.as_object_mut(), general.as_object()) {
+        for (key, value) in general {
+            own.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+        own.shift_remove("$ref");
+    }
+    Some(about)
 }
 
 /// The setting that was probably meant by a path that is none: its first unknown key is replaced by the closest known one.
@@ -108,18 +214,21 @@ pub(crate) fn branches(schema: &Json) -> Option<&Vec<Json>> {
         .and_then(Json::as_array)
 }
 
-/// The setting that `key` is another name of, as [`ALIASES`] in a resolved schema say.
-pub(crate) fn alias<'a>(schema: &'a Json, key: &str) -> Option<&'a str> {
-    let properties = schema.get("properties")?.as_object()?;
-    if properties.contains_key(key) {
-        return None;
-    }
+/// The setting that `key` is another name of, as [`ALIASES`] say, here or in one of the alternatives. What is listed there counts even
+/// where the schema knows the key as well, as it does for editors.
+pub(crate) fn alias<'a>(root: &'a Json, schema: &'a Json, key: &str) -> Option<&'a str> {
     let has = |schema: &Json| {
         let aliases = schema.get(ALIASES).and_then(Json::as_array);
         aliases.is_some_and(|aliases| aliases.iter().any(|alias| alias == key))
     };
-    let mut named = properties.iter().filter(|(_, schema)| has(schema));
-    named.next().map(|(name, _)| name.as_str())
+    let schema = resolve(root, schema);
+    let properties = schema.get("properties").and_then(Json::as_object);
+    let mut named = properties.into_iter().flatten();
+    let own = named.find(|(_, schema)| has(schema));
+    own.map(|(name, _)| name.as_str()).or_else(|| {
+        let mut branches = branches(schema)?.iter();
+        branches.find_map(|branch| alias(root, branch, key))
+    })
 }
 
 /// The schema of a key, or nothing when the key is unknown.
@@ -181,6 +290,48 @@ pub(crate) fn is_text(root: &Json, schema: &Json) -> bool {
         Some(Json::String(kind)) => kind == "string",
         Some(Json::Array(kinds)) => kinds.iter().all(|kind| kind == "string" || kind == "null"),
         _ => false,
+    }
+}
+
+/// All settings that say so themselves that they need a restart. Inside of lists and free mappings nothing does.
+pub(crate) fn restarts(root: &Json) -> Vec<Path> {
+    let mut found = Vec::new();
+    let mut open = vec![(Path::root(), root)];
+    while let Some((path, schema)) = open.pop() {
+        let Some(properties) = single(root, schema)
+            .get("properties")
+            .and_then(Json::as_object)
+        else {
+            continue;
+        };
+        for (key, schema) in properties {
+            let path = path.key(key.as_str());
+            if schema.get(RESTART) == Some(&Json::Bool(true)) {
+                found.push(path);
+            } else if path.segments().len() < DEEPEST {
+                open.push((path, schema));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Sections lie in sections, and not deeper than this; a type that holds itself ends here.
+const DEEPEST: usize = 8;
+
+/// The schema itself, or the only alternative to nothing.
+pub(crate) fn single<'a>(root: &'a Json, schema: &'a Json) -> &'a Json {
+    let schema = resolve(root, schema);
+    let Some(branches) = branches(schema) else {
+        return schema;
+    };
+    let mut some = branches
+        .iter()
+        .filter(|branch| branch.get("type").is_none_or(|kind| kind != "null"));
+    match (some.next(), some.next()) {
+        (Some(only), None) => resolve(root, only),
+        _ => schema,
     }
 }
 

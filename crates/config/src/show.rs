@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::{Map as JsonMap, Value as Json};
 
-use crate::load::Loaded;
-use crate::path::Path;
+use crate::loaded::Loaded;
+use crate::path::{Path, Segment};
 use crate::source::Place;
 
 /// One value with its origin.
@@ -21,14 +21,26 @@ pub struct Setting {
     pub origin: String,
 }
 
+/// A hash of a configuration as JSON, equal for equal content.
+#[must_use]
+pub fn hash_of(canonical: &Json) -> String {
+    format!("{:032x}", fnv1a(canonical.to_string().as_bytes()))
+}
+
 impl<T: Serialize> Loaded<T> {
-    /// The whole configuration with its defaults as JSON, keys sorted, unset keys left out, secrets masked.
+    /// The whole configuration with its defaults as JSON, keys sorted, unset keys left out, secrets masked. Values that hold
+    /// references are shown as they were written.
     ///
     /// # Panics
     /// When the type cannot be written as JSON, which is a fault of the type.
     #[must_use]
     pub fn canonical(&self) -> Json {
-        sorted(serde_json::to_value(&self.value).expect("a configuration is plain data"))
+        let value = serde_json::to_value(&self.value).expect("a configuration is plain data");
+        let mut value = sorted(value);
+        for one in &self.written {
+            overwrite(&mut value, &one.path, &one.shown);
+        }
+        value
     }
 
     /// A hash of the canonical JSON: equal for equal content, whatever the notation or the order of keys.
@@ -36,7 +48,7 @@ impl<T: Serialize> Loaded<T> {
     /// Secrets count as masked: a hash that is printed must not help to guess them.
     #[must_use]
     pub fn hash(&self) -> String {
-        format!("{:032x}", fnv1a(self.canonical().to_string().as_bytes()))
+        hash_of(&self.canonical())
     }
 
     /// The canonical configuration as YAML.
@@ -89,6 +101,31 @@ pub fn yaml(value: &Json) -> String {
     serde_saphyr::to_string(value).expect("JSON is always YAML")
 }
 
+/// Puts what was written in place of what it stands for. Where a type shows itself in another shape, the closest thing around
+/// it goes: too little is shown rather than too much.
+fn overwrite(value: &mut Json, path: &Path, written: &str) {
+    let written = Json::String(written.to_owned());
+    let mut at = value;
+    for segment in path.segments() {
+        let fits = match segment {
+            Segment::Key(_) => at.is_object(),
+            Segment::Index(index) => at.get(*index).is_some(),
+        };
+        if !fits {
+            break;
+        }
+        // A key that is not there is made, empty.
+        at = match segment {
+            Segment::Key(key) => &mut at[key.as_str()],
+            Segment::Index(index) => &mut at[*index],
+        };
+        if at.is_null() {
+            break;
+        }
+    }
+    *at = written;
+}
+
 fn sorted(value: Json) -> Json {
     match value {
         Json::Object(object) => {
@@ -110,7 +147,7 @@ fn sorted(value: Json) -> Json {
 }
 
 /// FNV-1a in its 128-bit form. It tells versions apart; it does not defend against someone who forges them.
-fn fnv1a(bytes: &[u8]) -> u128 {
+pub(crate) fn fnv1a(bytes: &[u8]) -> u128 {
     const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
     bytes.iter().fold(OFFSET, |hash, byte| {

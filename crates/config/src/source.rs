@@ -21,6 +21,8 @@ pub enum Layer {
     Overlay,
     /// An environment variable.
     Env,
+    /// What many instances are told alike while they run.
+    Remote,
     /// A command line flag.
     Flag,
 }
@@ -90,6 +92,11 @@ impl Origin {
     pub(crate) fn source(self) -> usize {
         self.source
     }
+
+    /// The same stretch of the source with another number.
+    pub(crate) fn moved(self, source: usize) -> Self {
+        Self { source, ..self }
+    }
 }
 
 /// All texts that were read for one configuration.
@@ -106,8 +113,53 @@ impl Sources {
         &self.0[index]
     }
 
-    pub(crate) fn replace(&mut self, index: usize, text: String) {
-        Arc::make_mut(&mut self.0[index]).text = text;
+    /// Takes over the source of `origin` from `others`, once, and says where the stretch is here.
+    pub(crate) fn adopt(&mut self, others: &Self, origin: Origin) -> Origin {
+        let theirs = &others.0[origin.source];
+        let known = self.0.iter().position(|ours| Arc::ptr_eq(ours, theirs));
+        let source = known.unwrap_or_else(|| {
+            self.0.push(theirs.clone());
+            self.0.len() - 1
+        });
+        origin.moved(source)
+    }
+
+    /// Makes a stretch illegible, so that no snippet can show it. It keeps its length and its lines, and the `names` of secrets that stand
+    /// elsewhere.
+    pub(crate) fn blot(&mut self, origin: Origin, names: impl Iterator<Item = Origin>) {
+        let source = &self.0[origin.source];
+        let range = origin.range();
+        let Some(secret) = source.text.get(range.clone()) else {
+            return;
+        };
+        // A mention is a name in ASCII, but where quotes hide it the whole value stands for it.
+        let is_name = |name: &std::ops::Range<usize>| {
+            let text = source.text.get(name.clone()).unwrap_or_default();
+            text.starts_with("${secret:")
+                && text.find('}') == Some(text.len() - 1)
+                && text.is_ascii()
+        };
+        let names: Vec<_> = names
+            .filter(|name| name.source == origin.source)
+            .map(Origin::range)
+            .filter(is_name)
+            .collect();
+        let blot: String = secret
+            .bytes()
+            .enumerate()
+            .map(|(at, byte)| match byte {
+                b'\n' => '\n',
+                byte if names.iter().any(|name| name.contains(&(range.start + at))) => {
+                    char::from(byte)
+                }
+                _ => '*',
+            })
+            .collect();
+        // Another configuration may still share the text, and has it illegible already.
+        if *secret != blot {
+            let source = Arc::make_mut(&mut self.0[origin.source]);
+            source.text.replace_range(range, &blot);
+        }
     }
 
     /// All of them, in the order they were added.

@@ -2,7 +2,7 @@
 
 mod sample;
 
-use sample::{Sample, View, file, yaml};
+use sample::{Believed, Sample, View, file, yaml};
 use seaworthy_config::{Format, Layer, Loader};
 use seaworthy_core::quantity::{Bound, Duration, Size};
 
@@ -66,6 +66,48 @@ fn another_name_for_a_setting_is_that_setting_in_every_layer() {
     let twice = over("name: x", "limits: {max_connections: 7, connections: 3}");
     let told = twice.unwrap_err().render(false);
     assert!(told.contains("this is `connections` once more"), "{told}");
+}
+
+#[test]
+fn other_names_and_ways_hold_in_sections_that_need_not_be_there() {
+    let over = |below: &str, above: &str| {
+        Loader::<Sample>::new()
+            .text(Layer::Preset, "preset", below, Format::Yaml)
+            .text(Layer::File, "a.yaml", above, Format::Yaml)
+            .load()
+            .unwrap()
+            .value
+    };
+    let set = |keys: Option<&str>, key: Option<&str>| {
+        Some(Believed {
+            key: key.map(str::to_owned),
+            keys: keys.map(str::to_owned),
+        })
+    };
+    let below = "believed: {keys_file: a}";
+    for above in ["believed: {keys: b}", "believed: {keys_file: b}"] {
+        assert_eq!(over(below, above).believed, set(Some("b"), None), "{above}");
+    }
+    let above = "believed: {key: c}";
+    assert_eq!(over(below, above).believed, set(None, Some("c")));
+    let store = over(
+        "store: {kind: memory, bytes: 1KiB}",
+        "store: {kind: memory, size: 2KiB}",
+    );
+    assert_eq!(
+        store.store,
+        Some(sample::Store::Memory { size: Size::kib(2) })
+    );
+    let both = Loader::<Sample>::new()
+        .text(
+            Layer::File,
+            "a.yaml",
+            "store: {kind: memory, bytes: 1KiB, size: 2KiB}\nbelieved: {keys: a, keys_file: b}",
+            Format::Yaml,
+        )
+        .load()
+        .unwrap_err();
+    assert_eq!(both.items().len(), 2, "{}", both.render(false));
 }
 
 #[test]

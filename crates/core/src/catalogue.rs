@@ -3,7 +3,7 @@
 //! One table instead of texts at the places that fail, so that the envelope, the access log, the metrics and `explain`
 //! speak of the same error with the same word, and so that a test can read them all. A message is written for whoever
 //! called the service and says nothing about its insides; the hint is written for whoever runs it. The service's own
-//! errors are not here: they pass through untouched.
+//! errors are not here: they pass through untouched, unless the configuration has them wrapped ([`APP_FAILED`]).
 
 /// One kind of error that Seaworthy answers by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +53,15 @@ pub static UPSTREAM_CRASHED: ErrorType = ErrorType {
     status: 502,
     message: "The service failed while it handled the request.",
     hint: "The app's process ended with this request in hand; it was not sent again because it may have taken effect. Look for the exit code or signal in the log line before this one.",
+    retry_after: None,
+};
+
+/// The app answered with a failure that is no JSON, where those are wrapped.
+pub static APP_FAILED: ErrorType = ErrorType {
+    name: "AppFailed",
+    status: 500,
+    message: "The service failed.",
+    hint: "The app answered with a status of 500 or above in a form of its own, which errors.wrap_upstream hides from clients: look for this request in the app's log.",
     retry_after: None,
 };
 
@@ -306,6 +315,7 @@ pub static ALL: &[&ErrorType] = &[
     &RESTARTING,
     &UPSTREAM_CRASHED,
     &UPSTREAM_CLOSED,
+    &APP_FAILED,
     &UPSTREAM_UNREACHABLE,
     &BAD_UPSTREAM_RESPONSE,
     &UPSTREAM_TIMEOUT,

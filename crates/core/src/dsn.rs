@@ -12,6 +12,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use url::{Host, Url};
 
+use crate::metadata;
+
 /// The scheme of a URL that goes nowhere.
 const NOWHERE: &str = "nowhere";
 
@@ -103,24 +105,17 @@ impl Dsn {
     /// Why nobody may connect there, if so: link-local addresses hold the secrets of clouds (169.254.169.254), and `own` addresses are
     /// our own administration.
     pub fn forbidden(&self, own: &[SocketAddr]) -> Option<&'static str> {
-        let known = ["metadata.google.internal", "metadata", "instance-data"];
-        let host = self.0.host_str().unwrap_or_default().trim_end_matches('.');
-        if known.iter().any(|known| host.eq_ignore_ascii_case(known)) {
-            return Some("the metadata service of a cloud holds secrets");
-        }
-        let ip = self.ip()?;
-        let link_local = match ip {
-            IpAddr::V4(ip) => ip.is_link_local(),
-            IpAddr::V6(ip) => {
-                ip.is_unicast_link_local()
-                    || ip.segments()[0] == 0xfd00 && ip.segments()[1] == 0x0ec2
-            }
-        };
-        if link_local {
+        let host = self.0.host_str().unwrap_or_default();
+        let ip = self.ip();
+        if ip.is_some_and(metadata::is_address) {
             return Some(
                 "link-local addresses belong to the machine, the metadata service of a cloud among them",
             );
         }
+        if metadata::is_host(host) {
+            return Some("the metadata service of a cloud holds secrets");
+        }
+        let ip = ip?;
         let port = self.port_or(0);
         let is_own = own.iter().any(|own| {
             let same = own.ip() == ip
@@ -201,6 +196,9 @@ impl JsonSchema for Dsn {
             "type": "string",
             "title": "URL with a host",
             "format": "uri",
+            // It may hold a secret, whole or in part, and is checked before that is known.
+            "x-secret": true,
+            "x-placeholder": "unresolved://unresolved",
             "examples": ["postgres://shop:secret@db:5432/shop", "redis://cache:6379/0"],
         })
     }

@@ -4,38 +4,7 @@
 //! seen. Names from the systems that Seaworthy reproduces are kept as they are; everything of the product's own begins
 //! with `seaworthy_`. The values of labels come from bounded sets: never a raw path, an id or an address.
 
-/// What a metric measures.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Kind {
-    /// Only grows; ends in `_total`.
-    Counter,
-    /// Goes up and down.
-    Gauge,
-    /// Counts observations in buckets with these upper bounds.
-    Histogram(&'static [f64]),
-}
-
-/// One public metric.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Metric {
-    /// The name as it is scraped in the text format.
-    pub name: &'static str,
-    /// One sentence for `# HELP`.
-    pub help: &'static str,
-    /// What it measures.
-    pub kind: Kind,
-    /// The names of its labels, in the order that values are given in.
-    pub labels: &'static [&'static str],
-}
-
-/// Upper bounds in seconds for the duration of requests.
-pub const REQUEST_SECONDS: &[f64] = &[
-    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
-];
-
-/// Upper bounds in seconds for starting and stopping.
-pub const LIFECYCLE_SECONDS: &[f64] =
-    &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0];
+pub use crate::measure::{Kind, LIFECYCLE_SECONDS, Metric, REQUEST_SECONDS};
 
 /// The methods that have a label value of their own; all others are [`OTHER_METHOD`].
 pub const METHODS: &[&str] = &[
@@ -386,6 +355,42 @@ pub mod metric {
         labels: &["mode"],
     };
 
+    /// Questions for secrets that are known.
+    pub static SECRET_REFRESHES: Metric = Metric {
+        name: "seaworthy_secret_refreshes_total",
+        help: "Times a secret was asked for again: it was the same, it had changed, or it could not be had.",
+        kind: Kind::Counter,
+        labels: &["secret", "result"],
+    };
+    /// Whether secrets are old.
+    pub static SECRET_STALE: Metric = Metric {
+        name: "seaworthy_secret_stale",
+        help: "Whether a secret cannot be had any more, so that an old value is used.",
+        kind: Kind::Gauge,
+        labels: &["secret"],
+    };
+    /// What became of wishes to take a configuration in.
+    pub static CONFIG_APPLY: Metric = Metric {
+        name: "config_update_apply_total",
+        help: "Configurations that were to be taken in, by what became of them.",
+        kind: Kind::Counter,
+        labels: &["result"],
+    };
+    /// Which configuration holds.
+    pub static CONFIG_GENERATION: Metric = Metric {
+        name: "seaworthy_config_generation",
+        help: "The configuration that holds, counted from the start of the process.",
+        kind: Kind::Gauge,
+        labels: &[],
+    };
+    /// How long a worker served nobody because it took a configuration in.
+    pub static CONFIG_WORKER_PAUSE: Metric = Metric {
+        name: "seaworthy_config_worker_pause_seconds",
+        help: "How long a worker served nobody because it took a configuration in.",
+        kind: Kind::Histogram(&[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05]),
+        labels: &[],
+    };
+
     /// Every metric.
     pub static ALL: &[&Metric] = &[
         &HTTP_REQUESTS,
@@ -423,6 +428,8 @@ pub mod metric {
         &EGRESS_REQUESTS,
         &EGRESS_SECONDS,
         &FALLBACKS,
+        &SECRET_REFRESHES,
+        &SECRET_STALE,
         &BUILD_INFO,
         &STARTUP_SECONDS,
         &SHUTDOWN_SECONDS,
@@ -436,6 +443,9 @@ pub mod metric {
         &POLICY_LATENCY,
         &AUTHENTICATIONS,
         &VALIDATION_FAILURES,
+        &CONFIG_APPLY,
+        &CONFIG_GENERATION,
+        &CONFIG_WORKER_PAUSE,
     ];
 }
 
@@ -543,8 +553,32 @@ pub mod event {
     pub const TLS_RELOADED: &str = "tls.reloaded";
     /// Certificates could not be read again; the old ones stay.
     pub const TLS_RELOAD_FAILED: &str = "tls.reload_failed";
+    /// A secret has another value now, which is used from now on.
+    pub const SECRET_ROTATED: &str = "secret.rotated";
+    /// A secret cannot be had any more; the old value stays.
+    pub const SECRET_STALE: &str = "secret.stale";
+    /// A secret can be had again.
+    pub const SECRET_RECOVERED: &str = "secret.recovered";
+    /// Other documents of the application's own hold.
+    pub const DOCUMENTS_CHANGED: &str = "documents.changed";
+    /// Documents hold, and the folder in which the app finds them is not as it should be.
+    pub const DOCUMENTS_FAILED: &str = "documents.failed";
+    /// The app could not be told of its documents.
+    pub const DOCUMENTS_NOTIFY: &str = "documents.notify_failed";
     /// Something in the configuration deserves a look.
     pub const CONFIG_WARNING: &str = "config.warning";
+    /// A configuration holds that was loaded while the service runs.
+    pub const CONFIG_RELOADED: &str = "config.reloaded";
+    /// A configuration was refused; the one before still holds.
+    pub const CONFIG_REJECTED: &str = "config.rejected";
+    /// The service did worse under a configuration, and the one before holds again.
+    pub const CONFIG_ROLLED_BACK: &str = "config.rolled_back";
+    /// The log of a registry cannot be reached; what it said last holds.
+    pub const REGISTRY_AWAY: &str = "registry.away";
+    /// The log of a registry is reached again.
+    pub const REGISTRY_BACK: &str = "registry.back";
+    /// A log that configurations come from holds something that cannot be read, and it was left out.
+    pub const REGISTRY_SKIPPED: &str = "registry.skipped";
     /// The app exposes a metric under a name of ours.
     pub const METRIC_COLLISION: &str = "metric_collision";
     /// A request or an answer broke HTTP's rules; `from` says which of the two. A few of them each second are told.
@@ -599,6 +633,7 @@ mod tests {
                     "rate_limiter_",
                     "policy_",
                     "validation_",
+                    "config_",
                 ]
                 .iter()
                 .any(|p| name.starts_with(p)),

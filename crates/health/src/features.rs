@@ -53,6 +53,9 @@ pub struct Features(Arc<Inner>);
 struct Inner {
     features: Mutex<BTreeMap<String, Feature>>,
     told: Mutex<Option<Told>>,
+    /// Held around a change and the telling of it, so that nobody hears of two the other way round. Whoever is told may look, and
+    /// changes nothing.
+    changing: Mutex<()>,
 }
 
 impl fmt::Debug for Features {
@@ -88,6 +91,7 @@ impl Features {
             ended.map(|(name, _)| name.clone()).collect()
         };
         for name in ended {
+            let _changing = self.changing();
             let news = {
                 let mut features = self.features();
                 // It may have been set anew meanwhile.
@@ -124,6 +128,7 @@ impl Features {
         reason: &str,
         time: Option<Duration>,
     ) -> Result<Fallback, &'static str> {
+        let _changing = self.changing();
         let mut features = self.features();
         let known = features.get(name);
         let default = known.and_then(|known| known.default.clone());
@@ -156,6 +161,7 @@ impl Features {
 
     /// `name` is as it should be again. `false` when it was.
     pub fn recover(&self, name: &str) -> bool {
+        let _changing = self.changing();
         let news = {
             let mut features = self.features();
             let before = features.get(name).map(Feature::is_over);
@@ -184,7 +190,7 @@ impl Features {
     }
 
     fn tell(&self, name: &str, news: &News) {
-        // Outside of the locks: whoever is told may look.
+        // Outside of the other locks: whoever is told may look.
         let told = self.told().clone();
         if let Some(told) = told {
             told(name, news);
@@ -194,6 +200,13 @@ impl Features {
     fn features(&self) -> MutexGuard<'_, BTreeMap<String, Feature>> {
         self.0
             .features
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.0
+            .changing
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
@@ -319,6 +332,30 @@ mod tests {
         tokio::time::advance(Duration::from_secs(61)).await;
         assert!(!features.recover("mail"));
         assert_eq!(news()[1..], [("mail".to_owned(), News::Ended)]);
+    }
+
+    /// Whoever is told looks at once, and sees what he was told.
+    #[test]
+    fn changes_are_told_in_the_order_they_were_made() {
+        let features = Features::default();
+        let (seen, wrong) = (features.clone(), Arc::new(Mutex::new(0)));
+        let count = wrong.clone();
+        features.watch(move |name, news| {
+            let degraded = matches!(news, News::Degraded(_));
+            std::thread::yield_now();
+            *count.lock().unwrap() += u32::from(seen.fallback(name).is_some() != degraded);
+        });
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for _ in 0..2_000 {
+                        features.fall_back("mail", Some("queue"), "", None).ok();
+                    }
+                });
+                scope.spawn(|| (0..2_000).for_each(|_| _ = features.recover("mail")));
+            }
+        });
+        assert_eq!(*wrong.lock().unwrap(), 0);
     }
 
     #[test]

@@ -22,11 +22,13 @@ pub enum View {
     Metrics,
     /// Who is blocked and who is flagged; always 200.
     Security,
+    /// Not shown but done: `POST` takes the configuration in anew and says what became of it.
+    Reload,
 }
 
 impl View {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Live,
         Self::Ready,
         Self::Startup,
@@ -34,10 +36,11 @@ impl View {
         Self::Summary,
         Self::Metrics,
         Self::Security,
+        Self::Reload,
     ];
 
     /// Whether it is a document about health; the others are shown by those who know of what they show.
     pub const fn is_health(self) -> bool {
-        !matches!(self, Self::Metrics | Self::Security)
+        !matches!(self, Self::Metrics | Self::Security | Self::Reload)
     }
 }

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use seaworthy_core::catalogue::{self, ErrorType};
 use serde_json::Value;
 
@@ -14,6 +14,8 @@ use serde_json::Value;
 pub struct Error {
     kind: &'static ErrorType,
     details: Vec<(&'static str, Value)>,
+    /// Instead of the catalogue's.
+    status: Option<StatusCode>,
     retry_after: Option<Duration>,
     message: Option<Box<str>>,
     // Boxed, because hardly any error has one and a map is a hundred bytes.
@@ -26,10 +28,18 @@ impl Error {
         Self {
             kind,
             details: Vec::new(),
+            status: None,
             retry_after: None,
             message: None,
             headers: None,
         }
+    }
+
+    /// Has a status of its own instead of the catalogue's, such as the one that the app chose.
+    #[must_use]
+    pub fn status(mut self, status: StatusCode) -> Self {
+        self.status = Some(status);
+        self
     }
 
     /// Says it in words of its own instead of the catalogue's; like a detail it never holds a secret.
@@ -63,6 +73,13 @@ impl Error {
     /// The entry of the catalogue.
     pub fn kind(&self) -> &'static ErrorType {
         self.kind
+    }
+
+    /// The status of the answer.
+    pub fn status_code(&self) -> StatusCode {
+        let usual = || StatusCode::from_u16(self.kind.status).ok();
+        let status = self.status.or_else(usual);
+        status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// What the caller is told.

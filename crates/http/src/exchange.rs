@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Instant;
 
-use http::{HeaderMap, StatusCode};
+use http::{Extensions, HeaderMap, StatusCode};
 use seaworthy_core::catalogue::ErrorType;
 use seaworthy_core::principal::Principal;
 use seaworthy_core::request_id::RequestId;
@@ -65,6 +65,12 @@ impl Exchange {
             expects_continue: false,
             interim: None,
         }
+    }
+
+    /// The route of the request that these extensions are of.
+    pub fn route_of(extensions: &Extensions) -> RouteId {
+        let exchange = extensions.get::<Self>();
+        exchange.map(|exchange| exchange.route).unwrap_or_default()
     }
 
     /// Whether the client has seen an informational answer other than `100 Continue`.

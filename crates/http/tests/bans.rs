@@ -134,6 +134,21 @@ async fn a_full_server_says_so_and_keeps_what_it_has() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_full_server_makes_room_by_what_is_over() -> Result<()> {
+    let redis = Redis::start().await?;
+    let mut one = instance(redis.address());
+    told(&mut one, &set("203.0.113.7", 900)).await?;
+    let fill = "for at = 1, 10000 do redis.call('HSET', 'bans', '10.0.' .. at, '1000') end";
+    redis.command(&["EVAL", fill, "0"]).await?;
+    let (heard, full) = one.exchange(UNSEEN, &set("203.0.113.8", 900), NOW).await?;
+    assert!(!full);
+    assert_eq!(heard.bans.unwrap_or_default().len(), 2);
+    // Two fields are no bans.
+    assert_eq!(redis.command(&["HLEN", "bans"]).await?.trim(), "4");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_lost_connection_is_made_again() -> Result<()> {
     let redis = Redis::start().await?;
     let gap = Gap::before(redis.address())?;

@@ -159,6 +159,30 @@ mod real {
     }
 
     #[tokio::test]
+    async fn a_reset_is_not_forgotten_before_the_replicas_have_forgotten_what_was_spent()
+    -> Result<()> {
+        let redis = server::Redis::start().await?;
+        let one = Replica::start(&redis, per_minute(100), |_, _| ()).await;
+        let two = Replica::start(&redis, per_minute(100), |_, _| ()).await;
+        assert_eq!(two.passed("192.0.2.1", 90).await, 90);
+        let (exchange, headers) = (client("192.0.2.1"), HeaderMap::new());
+        let ask = one.question(&exchange, &headers, 1);
+        let who = one
+            .keys
+            .text(&one.policy.config().keyed, &exchange, &headers);
+        one.store
+            .reset(&one.policy, ask.key, &who.unwrap_or_default())
+            .await;
+        let keys = redis.command(&["KEYS", "*"]).await?;
+        let ttl = redis.command(&["PTTL", keys.trim()]).await?;
+        assert!(ttl.trim().parse::<i64>()? > 60_000, "{ttl}");
+        assert_eq!(two.passed("192.0.2.1", 100).await, 100);
+        let ttl = redis.command(&["PTTL", keys.trim()]).await?;
+        assert!(ttl.trim().parse::<i64>()? > 60_000, "{ttl}");
+        Ok(())
+    }
+
+    #[tokio::test]
     async fn four_hundred_at_once_give_exactly_a_hundred() -> Result<()> {
         let redis = server::Redis::start().await?;
         let mut asking = tokio::task::JoinSet::new();

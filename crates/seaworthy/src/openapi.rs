@@ -90,6 +90,9 @@ fn server(config: &Config, listener: Listener) -> Value {
 
 /// A path that shows a view, which each listener may show in its own way.
 fn view(config: &Config, entries: &[(Listener, Entry)]) -> Value {
+    if let Some((listener, _)) = entries.iter().find(|one| one.1.ask.view == View::Reload) {
+        return reload(config, *listener);
+    }
     let mut contents = BTreeMap::<&str, Vec<&str>>::new();
     let (mut summary, mut query) = (Vec::new(), Vec::new());
     let (mut closes, mut hides) = (false, false);
@@ -147,6 +150,28 @@ fn view(config: &Config, entries: &[(Listener, Entry)]) -> Value {
     })
 }
 
+/// A path that takes the configuration in anew.
+fn reload(config: &Config, listener: Listener) -> Value {
+    let report = |description: &str| {
+        json!({
+            "description": description,
+            "content": {"application/json": {"schema": reference("reload")}},
+        })
+    };
+    json!({
+        "servers": [server(config, listener)],
+        "post": {
+            "summary": "Takes the configuration in anew.",
+            "tags": ["views"],
+            "responses": {
+                "200": report("It holds."),
+                "422": report("It is wrong, and nothing was changed."),
+                "401": failure("Neither from this machine nor with the token."),
+            },
+        },
+    })
+}
+
 fn told(entry: &Entry) -> String {
     let what = match entry.ask.view {
         View::Live => "Whether Seaworthy answers.",
@@ -156,6 +181,7 @@ fn told(entry: &Entry) -> String {
         View::Summary => "State, counts and start-up facts.",
         View::Metrics => "Metrics.",
         View::Security => "Who is blocked and who is flagged.",
+        View::Reload => "Takes the configuration in anew.",
     };
     let merged = if entry.answers == Mode::Merge {
         " With what the app itself answers here."

@@ -1,12 +1,14 @@
 //! The documents that Seaworthy answers, each with the JSON Schema of its type.
 //!
-//! `seaworthy schema` prints and uses them, the OpenAPI document refers to them, and `schemas/http/` keeps them for whoever has
+//! `seaworthy schema` prints and uses them, the OpenAPI document refers to them, and `schemas/` keeps them for whoever has
 //! no binary at hand. A schema is written without references, so that it can be put wherever one is needed. It is open: a later
 //! version may add keys, and takes none away before it is called `v2`.
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use seaworthy_config::history::{Entry, Version};
+use seaworthy_config::registry::{Ack, Record};
 use seaworthy_health::{ComponentDocument, FeatureDocument, Format, ReportDocument, draft_schema};
 use seaworthy_http::rescue;
 use serde_json::{Map, Value, json};
@@ -15,7 +17,11 @@ use crate::armour::{
     BanDocument, BansDocument, BreakerDocument, ErrorsDocument, FlagDocument, FlagsDocument,
     LimitsDocument, PoolsDocument, ResetDocument, SecurityDocument,
 };
+use crate::documents::DocumentsDocument;
+use crate::flags::FeatureFlagsDocument;
 use crate::instance::{Phase, Status};
+use crate::reload::ConfigDocument;
+use seaworthy_config::Report;
 
 /// One kind of document.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +34,7 @@ pub struct Document {
 }
 
 /// All of them.
-pub const ALL: [Document; 26] = [
+pub const ALL: [Document; 35] = [
     Document {
         name: "health",
         about: "health, in Seaworthy's own shape",
@@ -75,6 +81,26 @@ pub const ALL: [Document; 26] = [
         schema: ComponentDocument::json_schema,
     },
     Document {
+        name: "config",
+        about: "the configuration that holds, as /-/config answers",
+        schema: ConfigDocument::json_schema,
+    },
+    Document {
+        name: "versions",
+        about: "the configurations that held, as /-/config/history answers",
+        schema: Vec::<Entry>::json_schema,
+    },
+    Document {
+        name: "version",
+        about: "one configuration that held, as /-/config/history/NUMBER answers",
+        schema: Version::json_schema,
+    },
+    Document {
+        name: "reload",
+        about: "what became of a wish to reload, as /-/config/reload answers",
+        schema: Report::json_schema,
+    },
+    Document {
         name: "features",
         about: "all features, as /-/features answers",
         schema: Vec::<FeatureDocument>::json_schema,
@@ -83,6 +109,21 @@ pub const ALL: [Document; 26] = [
         name: "feature",
         about: "one feature, as /-/features/NAME answers",
         schema: FeatureDocument::json_schema,
+    },
+    Document {
+        name: "flags",
+        about: "the feature flags, as /-/flags answers",
+        schema: FeatureFlagsDocument::json_schema,
+    },
+    Document {
+        name: "documents",
+        about: "the application's own settings, as /-/config/documents answers",
+        schema: DocumentsDocument::json_schema,
+    },
+    Document {
+        name: "document",
+        about: "what one of the application's own settings says, whatever that is",
+        schema: |_| json_schema!({}),
     },
     Document {
         name: "bans",
@@ -159,6 +200,16 @@ pub const ALL: [Document; 26] = [
         about: "the same, with errors.format: problem",
         schema: rescue::Problem::json_schema,
     },
+    Document {
+        name: "registry",
+        about: "a record of a registry, without its envelope",
+        schema: Record::json_schema,
+    },
+    Document {
+        name: "registry-ack",
+        about: "what an instance says of a record of a registry",
+        schema: Ack::json_schema,
+    },
 ];
 
 /// The name of the documents of a format.
@@ -181,7 +232,11 @@ pub fn find(name: &str) -> Option<Document> {
 impl Document {
     /// Where the repository keeps its schema.
     pub fn file(self) -> String {
-        format!("schemas/http/{}.v1.schema.json", self.name)
+        let folder = match self.name {
+            "registry" | "registry-ack" => "config",
+            _ => "http",
+        };
+        format!("schemas/{folder}/{}.v1.schema.json", self.name)
     }
 
     /// Its schema, on its own.

@@ -16,6 +16,7 @@ use seaworthy_http::concurrency::{ConcurrencyLayer, PlaceBody};
 use seaworthy_http::drain::{Drain, DrainBody, DrainLayer};
 use seaworthy_http::error::Error;
 use seaworthy_http::fallback::FallbackLayer;
+use seaworthy_http::flags::FlagsLayer;
 use seaworthy_http::headers::HeadersLayer;
 use seaworthy_http::identify::IdentifyLayer;
 use seaworthy_http::limit::{Chosen, RateLimitLayer};
@@ -44,7 +45,9 @@ pub type Body = ObservedBody<
 type FromApp = ResponseBody<UpstreamBody<Kept<Checked<Limited<RequestBody>>>>>;
 
 fn rescue(components: &Components) -> RescueLayer<Noted> {
-    RescueLayer::new(components.errors).watched(Noted::new(&components.rules.errors))
+    let noted = Noted::new(&components.rules.errors);
+    let rescue = RescueLayer::new(components.errors).watched(noted);
+    rescue.wrapping(components.wraps)
 }
 
 /// What a request goes through for which there is no room: it is named, told and counted like any other, and probes are
@@ -58,12 +61,15 @@ pub fn without_room(
     Response = Response<ObservedBody<ResponseBody<RequestBody>, Rc<dyn Observer>>>,
     Error = Infallible,
     Future: 'static,
-> + Clone
-+ 'static {
+>
++ Clone
++ 'static
++ use<> {
     ServiceBuilder::new()
         .layer(IdentifyLayer::new(components.identify.clone()))
         .layer(ObserveLayer::new(observer))
         .layer(MountLayer::new(views))
+        .layer(HeadersLayer::new(components.rules.headers.clone()))
         .layer(rescue(components))
         .service_fn(|_: Request<_>| {
             let refused: Result<Response<RequestBody>, _> = Err(Error::new(&catalogue::OVERLOADED));
@@ -85,8 +91,10 @@ pub fn build(
     Response = Response<Body>,
     Error = Infallible,
     Future: 'static,
-> + Clone
-+ 'static {
+>
++ Clone
++ 'static
++ use<> {
     let rules = &components.rules;
     ServiceBuilder::new()
         // Everything below speaks of the client, the request and its route by these names.
@@ -130,6 +138,7 @@ pub type Guards<T> = (
     ValidateLayer,
     ConcurrencyLayer<T>,
     TimeoutLayer<T>,
+    FlagsLayer,
 );
 
 /// What stands between a client and whatever serves him, the app behind a network or a router in this process.
@@ -159,5 +168,7 @@ pub fn guards<T: Timer>(components: &Components, buckets: Chosen, timer: T) -> G
         ),
         // The clocks cover waiting for a starting app as well as the app's own time.
         TimeoutLayer::new(&components.timeouts, timer),
+        // Below authentication, because a share goes by the principal; only who will be served costs it.
+        FlagsLayer::new(components.flags.clone()),
     )
 }

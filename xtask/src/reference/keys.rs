@@ -16,7 +16,7 @@ const HEAD: &str = "# Configuration
 Every key of `seaworthy.yaml`. The file is looked for in the current folder and those above, or named with `-c`; `.yml`, `.toml` and
 `.json` are read as well. It needs no key at all.
 
-Later layers win: default, preset, file, `seaworthy.ENV.yaml`, environment, flag. The environment has `SEAWORTHY__SECTION__KEY`, as in
+Later layers win: default, preset, file, `seaworthy.ENV.yaml`, environment, registry, flag. The environment has `SEAWORTHY__SECTION__KEY`, as in
 `SEAWORTHY__SHUTDOWN__GRACE=20s`; flags have `--set shutdown.grace=20s`. Mappings merge key by key. Lists are replaced, except where
 a description says by what they merge. Keys that begin with `x-` are yours: they are read over, and serve as anchors.
 

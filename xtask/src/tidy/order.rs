@@ -7,9 +7,12 @@ use crate::tree::Tree;
 const PRODUCT: &str = "crates/seaworthy";
 
 /// The modules of the product from left to right; those on one line stand beside each other.
-const ORDER: [&[&str]; 11] = [
-    &["config", "failure", "instance", "mock"],
-    &["armour"],
+const ORDER: [&[&str]; 14] = [
+    &["failure"],
+    &["draft"],
+    &["config", "instance", "mock"],
+    &["documents", "flags", "registry", "reload"],
+    &["armour", "secrets"],
     &["egress"],
     &["launch", "schemas", "views"],
     &["components"],

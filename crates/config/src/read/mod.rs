@@ -10,7 +10,7 @@ mod yaml;
 
 use std::path::Path as FsPath;
 
-pub(crate) use scalar::{inline, verbatim};
+pub(crate) use scalar::{inline, plain, verbatim};
 
 use crate::node::{Node, Value};
 use crate::source::Origin;
@@ -18,7 +18,7 @@ use crate::source::Origin;
 /// The largest file that is read.
 pub const MAX_FILE: usize = 4 << 20;
 /// The longest single value.
-const MAX_VALUE: usize = 64 << 10;
+pub(crate) const MAX_VALUE: usize = 64 << 10;
 /// The deepest nesting. No setting comes near it, and each level costs the reader stack.
 const MAX_DEPTH: usize = 32;
 /// How many faults of one text are told: after a few, most follow from the first.
@@ -55,8 +55,25 @@ pub(crate) struct Fault {
     pub(crate) origin: Origin,
 }
 
-/// Reads a text into a tree.
+/// Reads the text of a configuration, which is a mapping, into a tree.
 pub(crate) fn read(text: &str, format: Format, source: usize) -> Result<Node, Vec<Fault>> {
+    let node = document(text, format, source)?;
+    if matches!(node.value, Value::Map(_) | Value::Null) {
+        return Ok(node);
+    }
+    let origin = Origin::new(source, node.origin.range().start, node.origin.range().end);
+    Err(vec![Fault {
+        message: format!(
+            "a configuration is a mapping of keys, and this is {}",
+            node.kind()
+        ),
+        help: Some("write a key and its value, such as `threads: 2`".into()),
+        origin,
+    }])
+}
+
+/// Reads any text into a tree.
+pub(crate) fn document(text: &str, format: Format, source: usize) -> Result<Node, Vec<Fault>> {
     if text.len() > MAX_FILE {
         return Err(vec![Fault {
             message: format!(
@@ -75,17 +92,6 @@ pub(crate) fn read(text: &str, format: Format, source: usize) -> Result<Node, Ve
         }),
         Format::Json => json::read(text, source).map_err(|fault| vec![fault]),
     }?;
-    if !matches!(node.value, Value::Map(_) | Value::Null) {
-        let origin = Origin::new(source, node.origin.range().start, node.origin.range().end);
-        return Err(vec![Fault {
-            message: format!(
-                "a configuration is a mapping of keys, and this is {}",
-                node.kind()
-            ),
-            help: Some("write a key and its value, such as `threads: 2`".into()),
-            origin,
-        }]);
-    }
     let mut faults = Vec::new();
     long_values(&node, &mut faults);
     if faults.is_empty() {

@@ -37,7 +37,8 @@ pub(crate) fn inline(text: &str, start: usize, source: usize) -> Result<Node, Fa
     })
 }
 
-fn plain(text: &str) -> Value {
+/// What a plain word is: nothing, a truth, a number or itself.
+pub(crate) fn plain(text: &str) -> Value {
     let word = text.trim();
     let number = || {
         let integer = word.parse::<u64>().map(Number::from).ok();

@@ -27,6 +27,8 @@ pub(crate) struct Sample {
     pub env: BTreeMap<String, Secret>,
     /// A store.
     pub store: Option<Store>,
+    /// Who is believed.
+    pub believed: Option<Believed>,
 }
 
 /// Limits.
@@ -60,6 +62,7 @@ impl Default for Limits {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Listen {
     /// An address.
+    #[schemars(extend("x-restart" = true))]
     pub public: Option<String>,
     /// A certificate.
     pub cert: Option<String>,
@@ -93,6 +96,19 @@ pub(crate) enum View {
     Detailed,
 }
 
+/// Who is believed.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("x-instead" = ["key", "keys"]))]
+pub(crate) struct Believed {
+    /// One key.
+    pub key: Option<String>,
+    /// A set of keys.
+    #[serde(alias = "keys_file")]
+    #[schemars(extend("x-aliases" = ["keys_file"]))]
+    pub keys: Option<String>,
+}
+
 /// Where things are kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
@@ -100,7 +116,8 @@ pub(crate) enum Store {
     /// In memory.
     Memory {
         /// How much.
-        #[serde(default)]
+        #[serde(default, alias = "bytes")]
+        #[schemars(extend("x-aliases" = ["bytes"]))]
         size: Size,
     },
     /// In a file.

@@ -30,18 +30,33 @@ fn the_fiftieth_event_flags_and_the_forty_ninth_does_not() {
             Noted::Counted
         );
     }
-    assert!(!watch.is_flagged(USER, at(0)) && watch.flags(at(0)).is_empty());
+    assert!(watch.flagged_until(USER, at(0)).is_none() && watch.flags(at(0)).is_empty());
     let Noted::Flagged(flag) = watch.note(USER, Event::AuthFailed, &RULES, at(299)) else {
         panic!("not flagged");
     };
     assert_eq!(flag.count, 50);
     assert!(flag.reason.contains("50 events") && flag.reason.contains("auth_failed"));
-    assert!(watch.is_flagged(USER, at(299)));
+    assert!(watch.flagged_until(USER, at(299)).is_some());
     assert_eq!(
         watch.note(USER, Event::Denied, &RULES, at(299)),
         Noted::Counted
     );
     assert_eq!(watch.flags(at(299))[0].count, 51);
+}
+
+#[test]
+fn who_has_the_same_name_in_another_kind_has_a_flag_of_his_own() {
+    let watch = Watch::new(10);
+    let other = Suspect {
+        kind: "jwt",
+        ..USER
+    };
+    watch.flag(other, "by hand", Duration::from_secs(9), at(0));
+    assert_eq!(watch.flagged_until(USER, at(1)), None);
+    watch.flag(USER, "by hand", Duration::from_secs(60), at(0));
+    assert_eq!(watch.flagged_until(other, at(1)), Some(at(9)));
+    assert_eq!(watch.flagged_until(USER, at(10)), Some(at(60)));
+    assert_eq!(watch.flagged_until(other, at(10)), None);
 }
 
 #[test]
@@ -85,9 +100,9 @@ fn flags_are_set_and_cleared_by_hand_and_end_by_themselves() {
     assert!(watch.flag(USER, "he wrote to us", RULES.keep, at(0)));
     assert_eq!(&*watch.flags(at(1))[0].reason, "he wrote to us");
     assert!(watch.clear("1", at(1)) && !watch.clear("1", at(1)));
-    assert!(!watch.is_flagged(USER, at(1)));
+    assert!(watch.flagged_until(USER, at(1)).is_none());
     watch.flag(USER, "again", RULES.keep, at(1));
-    assert!(!watch.is_flagged(USER, at(3_601)));
+    assert!(watch.flagged_until(USER, at(3_601)).is_none());
     watch.sweep(&RULES, at(3_601));
     assert!(watch.is_empty());
 }
@@ -106,7 +121,7 @@ fn strangers_cannot_fill_the_memory_or_push_a_flag_out() {
     }
     assert_eq!(watch.len(), 8);
     assert!(watch.lost() > 900);
-    assert!(watch.is_flagged(USER, at(2)));
+    assert!(watch.flagged_until(USER, at(2)).is_some());
     let late = Suspect {
         kind: "client",
         id: "late",

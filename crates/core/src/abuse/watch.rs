@@ -145,15 +145,15 @@ impl Watch {
         cleared
     }
 
-    /// Whether `who` is flagged. Costs nothing as long as nobody is.
-    pub fn is_flagged(&self, who: Suspect<'_>, now: Moment) -> bool {
+    /// Until when `who` is flagged. Costs nothing as long as nobody is.
+    pub fn flagged_until(&self, who: Suspect<'_>, now: Moment) -> Option<Moment> {
         if self.flags.load(Ordering::Acquire) == 0 {
-            return false;
+            return None;
         }
         let key: Key = (who.kind.into(), who.id.into());
         let entries = self.entries();
-        let flag = entries.get(&key).and_then(|entry| entry.flag.as_ref());
-        flag.is_some_and(|flag| flag.until > now)
+        let flag = entries.get(&key)?.flag.as_ref()?;
+        (flag.until > now).then_some(flag.until)
     }
 
     /// All flags, the latest first.

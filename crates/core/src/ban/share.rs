@@ -61,13 +61,25 @@ pub struct Share {
 }
 
 impl Share {
-    /// Knows of the bans that hold on from before a restart, which the store may have lifted since.
-    pub fn new(restored: &[Ban]) -> Self {
-        let known = restored.iter().map(|ban| (ban.target, ban.until));
+    /// `restored` are the bans from before a restart that the store knew of: it may have lifted them since. Those that it never
+    /// heard of must not be among them, or they would count as lifted.
+    pub fn new<'a>(restored: impl IntoIterator<Item = &'a Ban>) -> Self {
+        let known = restored.into_iter().map(|ban| (ban.target, ban.until));
         Self {
             known: known.collect(),
             ..Self::default()
         }
+    }
+
+    /// All that the store is known to have.
+    pub fn known(&self) -> impl Iterator<Item = Target> {
+        self.known.keys().copied()
+    }
+
+    /// Takes in that there was no room here for a ban of the store, which must not count as lifted here. It is tried again
+    /// when the store has changed.
+    pub fn forget(&mut self, target: Target) {
+        self.known.remove(&target);
     }
 
     /// The epoch and version that are known.
@@ -114,8 +126,10 @@ impl Share {
             changes.unban = missing.filter(|target| mine.contains_key(target)).collect();
         }
         for (target, until) in &theirs {
-            let here = mine.get(target);
-            if here.is_none_or(|here| here.after(SLACK) < *until) {
+            let is_longer = |than: &Moment| than.after(SLACK) < *until;
+            // What was lifted here and did not fit into the news is lifted by the next.
+            let known = self.known.get(target);
+            if mine.get(target).or(known).is_none_or(is_longer) {
                 changes.ban.push((*target, *until));
             }
         }
@@ -189,6 +203,8 @@ mod tests {
     struct Instance {
         table: Table,
         share: Share,
+        /// Bans that there is room for, here and in one look at the store.
+        room: usize,
     }
 
     impl Instance {
@@ -196,22 +212,36 @@ mod tests {
             Self {
                 table: Table::new(1_000),
                 share: Share::default(),
+                room: 100,
+            }
+        }
+
+        fn small() -> Self {
+            Self {
+                room: 2,
+                ..Self::new()
             }
         }
 
         fn ban(&self, number: u8, now: Moment) {
-            self.table
-                .ban(target(number), HOUR, Cause::Hand("x".into()), now);
+            self.take(target(number), HOUR, now);
+        }
+
+        fn take(&self, target: Target, time: Duration, now: Moment) -> bool {
+            let held = self.bans(now);
+            let room = held.contains(&target) || held.len() < self.room;
+            room && self.table.ban(target, time, Cause::Shared, now)
         }
 
         fn meet(&mut self, store: &mut Store, now: Moment) {
             let own = self.table.bans(now);
-            let news = self.share.news(&own, 100, now);
+            let news = self.share.news(&own, self.room, now);
             let heard = store.ask(self.share.version(), &news, now);
             let changes = self.share.heard(&news, heard, &own, now);
             for (target, until) in changes.ban {
-                let left = until.since(now);
-                self.table.ban(target, left, Cause::Shared, now);
+                if !self.take(target, until.since(now), now) {
+                    self.share.forget(target);
+                }
             }
             for target in changes.unban {
                 self.table.unban(target, now);
@@ -268,7 +298,11 @@ mod tests {
         other.table.unban(target(1), at(1));
         other.meet(&mut store, at(1));
         let share = Share::new(&table.bans(at(2)));
-        let mut again = Instance { table, share };
+        let mut again = Instance {
+            table,
+            share,
+            room: 100,
+        };
         again.meet(&mut store, at(2));
         assert_eq!(again.bans(at(2)), HashSet::from([target(2)]));
         let mut empty = Store::default();
@@ -277,6 +311,57 @@ mod tests {
         again.meet(&mut empty, at(4));
         assert_eq!(again.bans(at(4)), HashSet::from([target(2)]));
         assert!(empty.bans.contains_key(&target(2)), "it is told again");
+    }
+
+    #[test]
+    fn an_instance_without_room_lifts_no_ban_of_others() {
+        let (mut one, mut small, mut store) =
+            (Instance::new(), Instance::small(), Store::default());
+        for number in 0..5 {
+            one.ban(number, at(0));
+        }
+        for second in 1..5 {
+            one.meet(&mut store, at(second));
+            small.meet(&mut store, at(second));
+        }
+        assert_eq!((store.bans.len(), one.bans(at(5)).len()), (5, 5));
+        assert_eq!(small.bans(at(5)).len(), 2);
+    }
+
+    #[test]
+    fn more_than_fit_into_the_news_stay_lifted() {
+        let (mut one, mut small, mut store) =
+            (Instance::new(), Instance::small(), Store::default());
+        for number in 0..5 {
+            one.ban(number, at(0));
+        }
+        small.room = 5;
+        one.meet(&mut store, at(0));
+        small.meet(&mut store, at(0));
+        small.room = 2;
+        for number in 0..5 {
+            small.table.unban(target(number), at(1));
+        }
+        for second in 1..5 {
+            small.meet(&mut store, at(second));
+            one.meet(&mut store, at(second));
+        }
+        assert!(store.bans.is_empty() && one.bans(at(5)).is_empty());
+    }
+
+    #[test]
+    fn a_ban_that_the_store_never_heard_of_outlives_a_restart() {
+        let (mut one, mut store) = (Instance::new(), Store::default());
+        one.ban(1, at(0));
+        one.meet(&mut store, at(0));
+        one.ban(2, at(1));
+        let known: Vec<Target> = one.share.known().collect();
+        assert_eq!(known, [target(1)]);
+        let own = one.table.bans(at(2));
+        one.share = Share::new(own.iter().filter(|ban| known.contains(&ban.target)));
+        one.meet(&mut store, at(2));
+        assert_eq!(one.bans(at(2)), HashSet::from([target(1), target(2)]));
+        assert_eq!(store.bans.len(), 2);
     }
 
     #[derive(Debug, Clone)]
@@ -289,19 +374,20 @@ mod tests {
 
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
-            (0..3_usize, 0..6_u8).prop_map(|(who, number)| Step::Ban(who, number)),
-            (0..3_usize, 0..6_u8).prop_map(|(who, number)| Step::Unban(who, number)),
-            (0..3_usize).prop_map(Step::Meet),
-            (0..3_usize).prop_map(Step::Meet),
+            (0..4_usize, 0..6_u8).prop_map(|(who, number)| Step::Ban(who, number)),
+            (0..4_usize, 0..6_u8).prop_map(|(who, number)| Step::Unban(who, number)),
+            (0..4_usize).prop_map(Step::Meet),
+            (0..4_usize).prop_map(Step::Meet),
             Just(Step::Forget),
         ]
     }
 
     proptest! {
-        /// Whatever happened, when all have met the store a few times all have the same bans, and so has the store.
+        /// Whatever happened, when all have met the store a few times all have the same bans, and so has the store; one without
+        /// room has a part of them.
         #[test]
         fn in_the_end_all_agree(steps in prop::collection::vec(step(), 0..80)) {
-            let mut all = [Instance::new(), Instance::new(), Instance::new()];
+            let mut all = [Instance::small(), Instance::new(), Instance::new(), Instance::new()];
             let mut store = Store::default();
             let mut now = at(0);
             for step in steps {
@@ -313,14 +399,15 @@ mod tests {
                     Step::Forget => store.forget(),
                 }
             }
-            for _ in 0..4 {
+            for _ in 0..8 {
                 now = now.after(SLACK);
                 for one in &mut all {
                     one.meet(&mut store, now);
                 }
             }
             let kept: HashSet<Target> = store.bans.keys().copied().collect();
-            for one in &all {
+            prop_assert!(all[0].bans(now).is_subset(&kept));
+            for one in &all[1..] {
                 prop_assert_eq!(&one.bans(now), &kept);
             }
         }
@@ -330,14 +417,15 @@ mod tests {
         fn nobody_comes_in_again_by_himself(
             steps in prop::collection::vec((0..3_usize, 0..6_u8, any::<bool>()), 0..80),
         ) {
-            let mut all = [Instance::new(), Instance::new(), Instance::new()];
+            let mut all = [Instance::small(), Instance::new(), Instance::new()];
             let mut store = Store::default();
             let mut banned: [HashSet<Target>; 3] = Default::default();
             for (second, (who, number, bans)) in steps.into_iter().enumerate() {
                 let now = at(second as u64);
                 if bans {
-                    all[who].ban(number, now);
-                    banned[who].insert(target(number));
+                    if all[who].take(target(number), HOUR, now) {
+                        banned[who].insert(target(number));
+                    }
                 } else {
                     all[who].meet(&mut store, now);
                 }

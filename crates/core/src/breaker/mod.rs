@@ -11,12 +11,11 @@
 //! call of an earlier state came to says nothing about this one. And a call that was given up counts neither as a success nor
 //! as a failure, because whoever hung up proved nothing about the other side.
 //!
-//! It will not decide what a failure is: a [`Classes`] does, which is data. It has no clock and no dice: moments are handed in
+//! It will not decide what a failure is: whoever holds the permit does. It has no clock and no dice: moments are handed in
 //! as functions, which the closed road rarely calls, and jitter follows from a seed.
 
 mod change;
 mod circuit;
-mod classes;
 mod machine;
 mod permit;
 mod rules;
@@ -31,7 +30,6 @@ mod tests;
 
 pub use change::{Cause, Change};
 pub use circuit::{Breaker, Shown, Steer};
-pub use classes::Classes;
 pub use permit::Permit;
 pub use rules::{Mode, Rules, Slow};
 

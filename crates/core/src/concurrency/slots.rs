@@ -38,7 +38,7 @@ pub struct Slots {
     limit: AtomicU32,
     inside: AtomicU32,
     waiting: AtomicU32,
-    most_waiting: u32,
+    most_waiting: AtomicU32,
     queue: Mutex<Queue>,
 }
 
@@ -59,7 +59,7 @@ impl Slots {
             limit: AtomicU32::new(limit.max(1)),
             inside: AtomicU32::new(0),
             waiting: AtomicU32::new(0),
-            most_waiting,
+            most_waiting: AtomicU32::new(most_waiting),
             queue: Mutex::default(),
         })
     }
@@ -81,7 +81,7 @@ impl Slots {
             return Ok(Ok(Place(self.clone())));
         }
         let waiting = u32::try_from(queue.tickets.len()).unwrap_or(u32::MAX);
-        if waiting >= self.most_waiting {
+        if waiting >= self.most_waiting.load(Ordering::Relaxed) {
             let last = queue.tickets.last_key_value().map(|(key, _)| *key);
             let Some(last) = last.filter(|(Reverse(other), _)| *other < priority) else {
                 self.waiting.fetch_sub(1, Ordering::SeqCst);
@@ -128,6 +128,16 @@ impl Slots {
         if self.waiting.load(Ordering::SeqCst) > 0 {
             self.call(&mut self.queue());
         }
+    }
+
+    /// Changes how many may wait. Whoever waits goes on waiting.
+    pub fn set_most_waiting(&self, most: u32) {
+        self.most_waiting.store(most, Ordering::Relaxed);
+    }
+
+    /// How many may wait.
+    pub fn most_waiting(&self) -> u32 {
+        self.most_waiting.load(Ordering::Relaxed)
     }
 
     fn take(&self) -> bool {

@@ -55,6 +55,11 @@ impl Progress {
         }
     }
 
+    /// Lets it get nowhere for `limit` from now on, what has passed of that included.
+    pub const fn allow(&mut self, limit: Duration) {
+        self.limit = limit;
+    }
+
     /// Takes in what was seen at `now`.
     pub fn look(&mut self, now: Instant, seen: Seen) {
         let forgotten = self

@@ -30,6 +30,12 @@ impl Share {
         f64::from(self.0) / f64::from(ALL)
     }
 
+    /// In millionths of the whole.
+    #[must_use]
+    pub const fn millionths(self) -> u32 {
+        self.0
+    }
+
     /// Whether it is nothing.
     #[must_use]
     pub const fn is_zero(self) -> bool {

@@ -1,5 +1,7 @@
 //! A bucket of the same quota for each key.
 
+use std::sync::Arc;
+
 use super::refill::Quota;
 use super::sync::{AtomicU64, Ordering};
 use super::table::Table;
@@ -13,7 +15,7 @@ use crate::clock::Moment;
 #[derive(Debug)]
 pub struct Buckets {
     quota: Quota,
-    table: Table,
+    table: Arc<Table>,
     /// The bucket of those that found no room.
     crowd: AtomicU64,
 }
@@ -23,9 +25,20 @@ impl Buckets {
     pub fn new(quota: Quota, most: usize) -> Self {
         Self {
             quota,
-            table: Table::new(most),
+            table: Arc::new(Table::new(most)),
             crowd: AtomicU64::new(0),
         }
+    }
+
+    /// The same buckets under another quota, if what is noted of them means the same there. With a continuous refill that is the
+    /// time until a bucket is full, which stays: an empty bucket of 100 a minute is an empty one of 50 a minute. Both may be
+    /// used at a time.
+    pub fn under(&self, quota: Quota) -> Option<Self> {
+        quota.reads(&self.quota).then(|| Self {
+            quota,
+            table: self.table.clone(),
+            crowd: AtomicU64::new(self.crowd.load(Ordering::Acquire)),
+        })
     }
 
     /// The quota of each bucket.
@@ -44,7 +57,7 @@ impl Buckets {
     }
 
     /// The most keys that can have a bucket of their own.
-    pub const fn most(&self) -> usize {
+    pub fn most(&self) -> usize {
         self.table.most()
     }
 

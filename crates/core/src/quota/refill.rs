@@ -71,6 +71,11 @@ pub enum QuotaError {
 }
 
 impl Quota {
+    /// Whether a state that was written under `other` means something here.
+    pub(super) fn reads(&self, other: &Self) -> bool {
+        self.refill == other.refill && self.shift == other.shift
+    }
+
     /// `capacity` tokens, of which `count` come back in each `per`, one after the other. A `count` of zero is a bucket that
     /// never fills.
     ///

@@ -43,6 +43,26 @@ fn the_sixth_of_five_waits_a_second() {
 }
 
 #[test]
+fn under_another_quota_an_empty_bucket_is_empty() {
+    let before = Buckets::new(per_minute(100), 10);
+    assert!((0..100).all(|_| before.take(1, 1, at(0)).is_taken()));
+    let after = before.under(per_minute(10)).expect("the same kind");
+    assert!(!after.take(1, 1, at(0)).is_taken());
+    assert_eq!(
+        after.look(1, at(30_000)).remaining,
+        5,
+        "half a minute is half of it"
+    );
+    assert!(
+        after.take(2, 1, at(0)).is_taken(),
+        "who has taken nothing still has all"
+    );
+    assert!(!before.take(1, 1, at(0)).is_taken(), "the old one goes on");
+    let at_once = Quota::interval(10, MINUTE).expect("a quota");
+    assert!(before.under(at_once).is_none(), "its states are others");
+}
+
+#[test]
 fn at_a_steady_pace_as_many_pass_as_the_seed_says() {
     let passed = |gap: u64| {
         let buckets = Buckets::new(per_minute(100), 10);

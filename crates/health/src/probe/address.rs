@@ -109,6 +109,19 @@ impl Variables {
         let value = self.0.get(name)?;
         (!value.trim().is_empty()).then_some(value)
     }
+
+    /// What a variable holds, be it empty.
+    #[must_use]
+    pub fn verbatim(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
 }
 
 impl FromIterator<(String, String)> for Variables {

@@ -23,6 +23,7 @@ pub(crate) struct Allowance(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
+    most: usize,
     left: AtomicUsize,
     /// The first bytes of the connection.
     first: OnceLock<Box<[u8]>>,
@@ -30,15 +31,21 @@ struct Shared {
 
 impl Allowance {
     pub(crate) fn new() -> Self {
+        Self::of(MOST)
+    }
+
+    /// One of so many bytes.
+    pub(crate) fn of(most: usize) -> Self {
         Self(Arc::new(Shared {
-            left: AtomicUsize::new(MOST),
+            most,
+            left: AtomicUsize::new(most),
             first: OnceLock::new(),
         }))
     }
 
     /// A new run begins.
     pub(crate) fn renew(&self) {
-        self.0.left.store(MOST, Ordering::Relaxed);
+        self.0.left.store(self.0.most, Ordering::Relaxed);
     }
 
     pub(crate) fn is_used_up(&self) -> bool {

@@ -96,7 +96,7 @@ impl Scene<'_> {
             View::Live => self.snapshot.live() == Gate::Open,
             View::Startup => self.snapshot.started,
             View::Summary => true,
-            View::Ready | View::Detailed | View::Metrics | View::Security => {
+            View::Ready | View::Detailed | View::Metrics | View::Security | View::Reload => {
                 self.snapshot.is_ready()
             }
         }

@@ -130,15 +130,10 @@ impl Guard {
     /// What is known of a request before it goes on; the refusal of one who is flagged.
     fn look<B>(&self, request: &Request<B>, who: &Who, at: Instant) -> Option<Error> {
         let now = self.clock.at(at);
-        if self.block && who.with(|who| self.watch.is_flagged(who, now)) {
-            let flags = self.watch.flags(now);
-            let until = who.with(|who| {
-                flags
-                    .iter()
-                    .find(|flag| *flag.id == *who.id)
-                    .map(|flag| flag.until)
-            });
-            let left = until.unwrap_or(now).since(now);
+        if self.block
+            && let Some(until) = who.with(|who| self.watch.flagged_until(who, now))
+        {
+            let left = until.since(now);
             return Some(Error::new(&catalogue::ABUSE_DETECTED).retry_after(left));
         }
         let path = request.uri().path();

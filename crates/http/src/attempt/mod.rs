@@ -67,11 +67,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let route = request
-            .extensions()
-            .get::<Exchange>()
-            .map(|exchange| exchange.route)
-            .unwrap_or_default();
+        let route = Exchange::route_of(request.extensions());
         let limit = self.limits.get(route.index()).copied().flatten();
         ResponseFuture {
             future: self.inner.call(request),

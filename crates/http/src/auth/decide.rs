@@ -70,6 +70,17 @@ impl Auth {
         Arc::new(Self { config, watch })
     }
 
+    /// Takes away a name that nobody vouches for, or the app would believe it.
+    pub(super) fn cleanse<B>(&self, request: &mut Request<B>) {
+        let Some(name) = &self.config.header else {
+            return;
+        };
+        let exchange = request.extensions().get::<Exchange>();
+        if !exchange.is_some_and(|exchange| exchange.peer_trusted) {
+            request.headers_mut().remove(name);
+        }
+    }
+
     pub(super) fn begin<B>(self: &Arc<Self>, request: &Request<B>) -> Begun {
         let (method, path) = (request.method().as_str(), request.uri().path());
         let Some(exchange) = request.extensions().get::<Exchange>() else {
@@ -85,13 +96,13 @@ impl Auth {
             .strictness
             .mode(method, path)
             .map_or(own, |mode| mode.max(own));
-        if mode == Mode::None {
-            return Begun::Decided(Ok(None));
-        }
-        if config.strictness.refuses(path) {
+        if config.strictness.refuses(path, mode) {
             let error = Error::new(&catalogue::MALFORMED_REQUEST);
             let reason = "the path can be read in more than one way";
             return Begun::Decided(Err(error.with("reason", reason)));
+        }
+        if mode == Mode::None {
+            return Begun::Decided(Ok(None));
         }
         let (found, token) = match self.look(request, exchange) {
             Ok(seen) => seen,

@@ -60,7 +60,10 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let begun = match &self.auth {
             None => Begun::Decided(Ok(None)),
-            Some(auth) => auth.begin(&request),
+            Some(auth) => {
+                auth.cleanse(&mut request);
+                auth.begin(&request)
+            }
         };
         let state = match begun {
             Begun::Decided(Ok(principal)) => {

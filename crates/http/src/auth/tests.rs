@@ -237,6 +237,57 @@ async fn each_route_asks_for_its_own() {
     }
 }
 
+#[tokio::test]
+async fn a_laxer_route_lets_nobody_by_to_where_more_is_asked() {
+    for (lax, mode, general) in [
+        ("/public*", Mode::None, Mode::Optional),
+        ("/public*", Mode::None, Mode::Required),
+        ("/public/*", Mode::Optional, Mode::Required),
+    ] {
+        let mut config = config(general);
+        config.modes = vec![general, mode, Mode::Required];
+        let patterns = [(lax, mode), ("/admin", Mode::Required)];
+        config.strictness = Strictness::of(patterns, general, false);
+        let service = AuthLayer::new(Some(Auth::new(config, None))).layer(App::default());
+        for (path, status) in [
+            ("/public/x", 200),
+            ("/public/../admin", 400),
+            ("/public/%2e%2e/admin", 400),
+            ("/public;/../admin", 400),
+            ("/public//../../admin", 400),
+        ] {
+            let mut request = request(path, &[], false);
+            request
+                .extensions_mut()
+                .get_mut::<Exchange>()
+                .unwrap()
+                .route = RouteId(1);
+            let answer = service.clone().oneshot(request).await;
+            assert_eq!(
+                answer.map_or_else(|error| error.kind().status, |_| 200),
+                status,
+                "{lax} {path}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_no_trusted_proxy_has_set_does_not_reach_the_app() {
+    for mode in [Mode::None, Mode::Optional] {
+        for (trusted, arrives) in [(true, true), (false, false)] {
+            let app = tower::service_fn(|request: Request<()>| async move {
+                let name = request.headers().get("x-user-id").cloned();
+                Ok::<_, Error>(Response::new(name))
+            });
+            let service = AuthLayer::new(Some(Auth::new(config(mode), None))).layer(app);
+            let request = request("/", &[("X-User-ID", "alice")], trusted);
+            let seen = service.oneshot(request).await.unwrap().into_body();
+            assert_eq!(seen.is_some(), arrives, "{mode:?} {trusted}");
+        }
+    }
+}
+
 async fn policy(answer: &str, open: bool, remember: u64) -> (Policy, Origin) {
     let answer = format!(
         "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{answer}",

@@ -6,12 +6,39 @@ local key = KEYS[1]
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local sets = tonumber(ARGV[4])
-local changed, full = false, 0
+local changed, full, purged = false, 0, false
+
+-- What holds, with the milliseconds that are left; what is over goes.
+local function held_bans()
+  local all, bans = redis.call('HGETALL', key), {}
+  for at = 1, #all, 2 do
+    local who, ends = all[at], tonumber(all[at + 1])
+    if string.sub(who, 1, 1) ~= '#' then
+      if ends > now then
+        bans[#bans + 1] = who
+        bans[#bans + 1] = string.format('%.0f', ends - now)
+      else
+        redis.call('HDEL', key, who)
+      end
+    end
+  end
+  return bans
+end
+
+local function is_full()
+  local function no_room() return redis.call('HLEN', key) >= tonumber(ARGV[3]) end
+  if not no_room() then return false end
+  if not purged then
+    purged = true
+    held_bans()
+  end
+  return no_room()
+end
 
 for at = 1, sets do
   local who, left = ARGV[3 + 2 * at], tonumber(ARGV[4 + 2 * at])
   local held = tonumber(redis.call('HGET', key, who) or 0)
-  if held == 0 and redis.call('HLEN', key) >= tonumber(ARGV[3]) then
+  if held == 0 and is_full() then
     full = 1
   else
     if held < now + left then
@@ -42,16 +69,4 @@ local version = redis.call('HGET', key, '#version') or '0'
 if epoch == ARGV[1] and version == ARGV[2] then
   return {epoch, version, full, false}
 end
-local all, bans = redis.call('HGETALL', key), {}
-for at = 1, #all, 2 do
-  local who, ends = all[at], tonumber(all[at + 1])
-  if string.sub(who, 1, 1) ~= '#' then
-    if ends > now then
-      bans[#bans + 1] = who
-      bans[#bans + 1] = string.format('%.0f', ends - now)
-    else
-      redis.call('HDEL', key, who)
-    end
-  end
-end
-return {epoch, version, full, bans}
+return {epoch, version, full, held_bans()}

@@ -6,16 +6,17 @@ use std::time::Instant;
 
 use http::{Request, Response};
 use pin_project_lite::pin_project;
-use seaworthy_core::breaker::{Classes, Permit, Refused};
+use seaworthy_core::breaker::{Permit, Refused};
 use seaworthy_core::catalogue;
 use seaworthy_core::clock::Clock;
 use seaworthy_core::ledger::Fault;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Circuit, Circuits, is_failure};
+use super::{Circuit, Circuits, is_failed, is_failure};
 use crate::error::Error;
 use crate::exchange::Exchange;
+use crate::gated::Gated;
 
 /// Puts a [`Break`] around a service.
 #[derive(Clone, Debug)]
@@ -64,35 +65,26 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let route = request
-            .extensions()
-            .get::<Exchange>()
-            .map(|exchange| exchange.route)
-            .unwrap_or_default();
+        let route = Exchange::route_of(request.extensions());
         let circuit = self.circuits.find(route, request.method(), request.uri());
         let Some(circuit) = circuit.cloned() else {
-            return ResponseFuture {
-                state: State::Running {
-                    future: self.inner.call(request),
-                    call: None,
-                },
-            };
+            return Gated::running(Judged {
+                future: self.inner.call(request),
+                call: None,
+            });
         };
         let clock = self.clock;
-        let state = match circuit.breaker.acquire(|| clock.at(Instant::now())) {
-            Ok(permit) => State::Running {
+        match circuit.breaker.acquire(|| clock.at(Instant::now())) {
+            Ok(permit) => Gated::running(Judged {
                 future: self.inner.call(request),
                 call: Some(Call {
                     permit,
                     circuit,
                     clock,
                 }),
-            },
-            Err(refused) => State::Refused {
-                error: Some(open(&circuit, refused, clock)),
-            },
-        };
-        ResponseFuture { state }
+            }),
+            Err(refused) => Gated::refused(open(&circuit, refused, clock)),
+        }
     }
 }
 
@@ -119,11 +111,10 @@ struct Call {
 
 impl Call {
     fn ends<R>(self, result: &Result<Response<R>, Error>) {
-        let classes: &Classes = &self.circuit.classes;
         let fault = match result {
             Ok(response) => {
-                let status = response.status().as_u16();
-                classes.is_failure(status).then_some(Fault::Status(status))
+                let status = response.status();
+                is_failed(status).then(|| Fault::Status(status.as_u16()))
             }
             Err(error) if is_failure(error.kind()) => Some(Fault::Named(error.kind().name)),
             // Dropping the permit says nothing, and neither did the app.
@@ -142,42 +133,31 @@ impl Call {
     }
 }
 
+/// Ends with the answer, or at once with a refusal.
+pub type ResponseFuture<F> = Gated<Judged<F>>;
+
 pin_project! {
-    /// Ends with the answer, or at once with a refusal.
+    /// Ends with the answer, of which the breaker is told.
     #[derive(Debug)]
-    pub struct ResponseFuture<F> {
+    pub struct Judged<F> {
         #[pin]
-        state: State<F>,
+        future: F,
+        call: Option<Call>,
     }
 }
 
-pin_project! {
-    #[project = Projected]
-    #[derive(Debug)]
-    enum State<F> {
-        Refused { error: Option<Error> },
-        Running { #[pin] future: F, call: Option<Call> },
-    }
-}
-
-impl<F, R> Future for ResponseFuture<F>
+impl<F, R> Future for Judged<F>
 where
     F: Future<Output = Result<Response<R>, Error>>,
 {
     type Output = Result<Response<R>, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
-            Projected::Refused { error } => error
-                .take()
-                .map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
-            Projected::Running { future, call } => {
-                let result = ready!(future.poll(cx));
-                if let Some(call) = call.take() {
-                    call.ends(&result);
-                }
-                Poll::Ready(result)
-            }
+        let this = self.project();
+        let result = ready!(this.future.poll(cx));
+        if let Some(call) = this.call.take() {
+            call.ends(&result);
         }
+        Poll::Ready(result)
     }
 }

@@ -13,22 +13,21 @@ mod layer;
 use std::fmt;
 use std::sync::Arc;
 
-use seaworthy_core::breaker::{Breaker, Classes};
+use http::StatusCode;
+use seaworthy_core::breaker::Breaker;
 use seaworthy_core::catalogue::{self, ErrorType};
 
 use crate::cover::Cover;
 use crate::rescue::Watch;
 
-pub use layer::{Break, BreakerLayer, ResponseFuture};
+pub use layer::{Break, BreakerLayer, Judged, ResponseFuture};
 
-/// A breaker under its name, with what it takes for a failure.
+/// A breaker under its name.
 pub struct Circuit {
     /// The name in errors, metrics and events.
     pub name: Box<str>,
     /// The breaker.
     pub breaker: Arc<Breaker>,
-    /// Which answers are failures.
-    pub classes: Classes,
     /// Is told of every failure.
     pub watch: Option<Arc<dyn Watch + Send + Sync>>,
 }
@@ -38,13 +37,17 @@ impl fmt::Debug for Circuit {
         f.debug_struct("Circuit")
             .field("name", &self.name)
             .field("breaker", &self.breaker)
-            .field("classes", &self.classes)
             .finish_non_exhaustive()
     }
 }
 
 /// Which circuit a request belongs to.
 pub type Circuits = Arc<Cover<Arc<Circuit>>>;
+
+/// Whether an answer says that the app failed. One to a wrong request (4xx) does not: the client is to blame.
+fn is_failed(status: StatusCode) -> bool {
+    status.is_server_error()
+}
 
 /// Whether an error of a layer below says that the app failed. The others do not say anything about it: it is starting, it
 /// was not asked, or the client is to blame.

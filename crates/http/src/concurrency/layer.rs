@@ -100,10 +100,7 @@ where
                 held: None,
             };
         };
-        let route = request
-            .extensions()
-            .get::<Exchange>()
-            .map_or(0, |exchange| usize::from(exchange.route.0));
+        let route = Exchange::route_of(request.extensions()).index();
         let route = if route < shared.rules.len() { route } else { 0 };
         let mut held = Held {
             shared: shared.clone(),

@@ -14,7 +14,7 @@ pub struct Pool {
     slots: Arc<Slots>,
     patience: Duration,
     adaptive: Option<Mutex<Adaptive>>,
-    refused: AtomicU64,
+    refused: Arc<AtomicU64>,
 }
 
 impl Pool {
@@ -25,7 +25,7 @@ impl Pool {
             slots: Slots::new(limit, queue),
             patience,
             adaptive: None,
-            refused: AtomicU64::new(0),
+            refused: Arc::default(),
         }
     }
 
@@ -36,6 +36,19 @@ impl Pool {
             slots: Slots::new(adaptive.limit(), queue),
             adaptive: Some(Mutex::new(adaptive)),
             ..Self::fixed(name, 1, queue, patience)
+        }
+    }
+
+    /// The same bounds over the places of `other`, which it takes the place of: whoever is inside or waits there counts here.
+    #[must_use]
+    pub fn instead_of(self, other: &Self) -> Self {
+        let slots = other.slots.clone();
+        slots.set_most_waiting(self.slots.most_waiting());
+        slots.set_limit(self.slots.limit());
+        Self {
+            slots,
+            refused: other.refused.clone(),
+            ..self
         }
     }
 

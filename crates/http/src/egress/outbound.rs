@@ -15,7 +15,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use seaworthy_core::catalogue;
+use seaworthy_core::{catalogue, metadata};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -24,7 +24,6 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tower_service::Service;
 
 use super::Target;
-use super::target::is_forbidden;
 use crate::error::{BodyError, Error};
 
 /// Connections that are kept for the next call.
@@ -164,7 +163,7 @@ where
         let found: Vec<SocketAddr> = found
             .map_err(|_| unreachable("its name cannot be resolved"))?
             // A name may lead where the configuration must not.
-            .filter(|address| !is_forbidden(address.ip()))
+            .filter(|address| !metadata::is_address(address.ip()))
             .collect();
         let stream = TcpStream::connect(found.as_slice()).await;
         let stream = stream.map_err(|_| unreachable("it cannot be connected to"))?;

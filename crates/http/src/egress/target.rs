@@ -1,9 +1,10 @@
 //! Where outbound calls go.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use http::uri::{Authority, Scheme, Uri};
+use seaworthy_core::metadata;
 
 /// A service that is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,31 +44,6 @@ impl Target {
     }
 }
 
-/// Where clouds keep the credentials of their machines.
-fn is_metadata(host: &str) -> bool {
-    match host.parse::<IpAddr>().map(|address| address.to_canonical()) {
-        Ok(IpAddr::V4(address)) => is_metadata_v4(address),
-        Ok(IpAddr::V6(address)) => is_metadata_v6(address),
-        Err(_) => host.eq_ignore_ascii_case("metadata.google.internal"),
-    }
-}
-
-/// Whether nobody means to call this address: it is link-local, or a cloud's.
-pub(super) fn is_forbidden(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(address) => is_metadata_v4(address),
-        IpAddr::V6(address) => is_metadata_v6(address),
-    }
-}
-
-fn is_metadata_v4(address: Ipv4Addr) -> bool {
-    address.is_link_local() || address == Ipv4Addr::new(100, 100, 100, 200)
-}
-
-fn is_metadata_v6(address: Ipv6Addr) -> bool {
-    address.is_unicast_link_local() || address == Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)
-}
-
 impl FromStr for Target {
     type Err = InvalidTarget;
 
@@ -97,7 +73,7 @@ impl FromStr for Target {
             return Err(InvalidTarget("its port is none; write one up to 65535"));
         }
         let target = Self { secure, authority };
-        if is_metadata(target.host()) {
+        if metadata::is_host(target.host()) {
             return Err(InvalidTarget(
                 "link-local addresses and those of a cloud's metadata hold credentials, and are not called for anybody",
             ));

@@ -61,8 +61,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let exchange = request.extensions().get::<Exchange>();
-        let route = exchange.map(|exchange| exchange.route).unwrap_or_default();
+        let route = Exchange::route_of(request.extensions());
         let fallback = self
             .fallbacks
             .find(route, request.method(), request.uri())
@@ -75,6 +74,7 @@ where
                 },
             };
         };
+        let exchange = request.extensions().get::<Exchange>();
         let request_id = exchange.and_then(|exchange| exchange.request_id.clone());
         let mut aside = Aside {
             fallback,

@@ -12,8 +12,8 @@
 mod layer;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -107,6 +107,7 @@ pub struct Fallback {
     degraded: Option<Degraded>,
     watcher: Option<Watcher>,
     active: AtomicBool,
+    telling: Mutex<()>,
     used: [AtomicU64; Cause::ALL.len()],
 }
 
@@ -123,6 +124,7 @@ impl Fallback {
             degraded: None,
             watcher: None,
             active: AtomicBool::new(false),
+            telling: Mutex::default(),
             used: Default::default(),
         }
     }
@@ -160,18 +162,25 @@ impl Fallback {
             self.used[at].fetch_add(1, Ordering::Relaxed);
         }
         // What was known beforehand is no news to those who watch.
-        let known = cause == Cause::Degraded || self.standing == Some(cause);
-        let is_news = !known && !self.active.swap(true, Ordering::AcqRel);
-        if let Some(watcher) = self.watcher.as_ref().filter(|_| is_news) {
-            watcher(Some(cause));
+        if cause != Cause::Degraded && self.standing != Some(cause) {
+            self.turn(true, Some(cause));
         }
     }
 
     fn served(&self) {
-        // Loaded first: the usual case writes nothing.
-        let was = self.active.load(Ordering::Acquire) && self.active.swap(false, Ordering::AcqRel);
-        if let Some(watcher) = self.watcher.as_ref().filter(|_| was) {
-            watcher(None);
+        self.turn(false, None);
+    }
+
+    fn turn(&self, active: bool, cause: Option<Cause>) {
+        // Loaded first: the usual case waits for nobody.
+        if self.active.load(Ordering::Acquire) == active {
+            return;
+        }
+        // Held until it is told, or those who watch might hear of the later change first.
+        let _telling = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
+        let was = self.active.swap(active, Ordering::AcqRel);
+        if let Some(watcher) = self.watcher.as_ref().filter(|_| was != active) {
+            watcher(cause);
         }
     }
 

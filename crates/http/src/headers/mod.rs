@@ -4,7 +4,9 @@
 //! app that knows its own Content-Security-Policy knows better. What a route says wins over what holds for all.
 
 mod layer;
+mod live;
 mod set;
 
 pub use layer::{Headers, HeadersLayer, ResponseFuture};
+pub use live::{Live, Pen};
 pub use set::{Action, Entry, Set};

@@ -2,11 +2,15 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::Live;
+
 /// What is done with one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// It has this value, whatever the app said.
     Set(HeaderValue),
+    /// It has the value that this has by then, whatever the app said.
+    Live(Live),
     /// It has this value unless the app said something.
     Default(HeaderValue),
     /// It is taken away.
@@ -53,6 +57,7 @@ impl Set {
             }
             match &entry.action {
                 Action::Set(value) => drop(headers.insert(&entry.name, value.clone())),
+                Action::Live(live) => drop(headers.insert(&entry.name, live.get())),
                 Action::Default(value) => {
                     headers.entry(&entry.name).or_insert_with(|| value.clone());
                 }

@@ -82,6 +82,15 @@ impl Keys {
         }
     }
 
+    /// The same with others that may name a client: whoever is named as before has the key that he had.
+    #[must_use]
+    pub fn identifying(&self, identify: Identify) -> Self {
+        Self {
+            identify,
+            seed: self.seed.clone(),
+        }
+    }
+
     /// The key of a request, or `None` when the policy does not hold for it.
     pub fn key(&self, keyed: &Keyed, exchange: &Exchange, headers: &HeaderMap) -> Option<Key> {
         let mut hasher = self.seed.build_hasher();

@@ -118,7 +118,8 @@ impl Leases {
         }
     }
 
-    /// Notes the answer to a question for `need`, and decides about `cost`.
+    /// Notes the answer to a question for `need`, and decides about `cost`. `None` when the store gave what was needed, but others
+    /// have spent of the lease meanwhile: look again.
     pub(super) fn granted(
         &self,
         key: u64,
@@ -126,7 +127,7 @@ impl Leases {
         (cost, need): (u64, u64),
         reply: &Reply,
         now: Moment,
-    ) -> Decision {
+    ) -> Option<Decision> {
         let mut place = self.place(key);
         if let Some(asking) = place.asking.take() {
             asking.notify_waiters();
@@ -134,20 +135,23 @@ impl Leases {
         place.name = Some(name.clone());
         place.beyond = reply.standing.remaining;
         place.full_in = reply.standing.full_in;
-        if reply.given >= need && place.lease.grant(reply.given, cost, now) {
-            return Decision::Taken(Standing {
+        if reply.given < need {
+            place.lease.refuse(need, reply.retry_after, now);
+            return Some(reply.decision(need));
+        }
+        place.lease.grant(reply.given, cost, now).then(|| {
+            Decision::Taken(Standing {
                 remaining: place.lease.tokens().saturating_add(place.beyond),
                 full_in: place.full_in,
-            });
-        }
-        place.lease.refuse(need, reply.retry_after, now);
-        reply.decision(need)
+            })
+        })
     }
 
-    /// Whether somebody asks for `key`.
-    pub(super) fn is_asking(&self, key: u64) -> bool {
+    /// Whether it is this question for `key` that has no answer yet. A later one wakes nobody who waits for this one.
+    pub(super) fn is_asking(&self, key: u64, question: &Arc<Notify>) -> bool {
         let place = self.place(key);
-        place.key == key && place.asking.is_some()
+        let asking = place.asking.as_ref();
+        place.key == key && asking.is_some_and(|asking| Arc::ptr_eq(asking, question))
     }
 
     /// Notes that no answer will come.
@@ -192,5 +196,71 @@ impl Leases {
         if place.key == key && place.asking.is_none() {
             *place = Place::default();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: u64 = 7;
+
+    fn leases() -> Leases {
+        Leases::new(Terms {
+            most: 100,
+            term: Duration::from_millis(200),
+        })
+    }
+
+    fn gave(given: u64) -> Reply {
+        Reply {
+            given,
+            standing: Standing {
+                remaining: 0,
+                full_in: Duration::ZERO,
+            },
+            retry_after: None,
+        }
+    }
+
+    #[test]
+    fn what_others_spent_of_a_lease_meanwhile_is_not_spent_twice() {
+        let (leases, now, name) = (leases(), Moment(1), Arc::from("x"));
+        assert!(matches!(
+            leases.spend(KEY, 1, now),
+            Next::Ask { need: 1, .. }
+        ));
+        let granted = leases.granted(KEY, &name, (1, 1), &gave(4), now);
+        assert!(granted.is_some_and(|decision| decision.is_taken()));
+        let Next::Ask { need: 2, .. } = leases.spend(KEY, 5, now) else {
+            panic!("three of five are there");
+        };
+        for _ in 0..3 {
+            assert!(matches!(leases.spend(KEY, 1, now), Next::Decided(_)));
+        }
+        assert_eq!(leases.granted(KEY, &name, (5, 2), &gave(2), now), None);
+        assert!(matches!(
+            leases.spend(KEY, 5, now),
+            Next::Ask { need: 3, .. }
+        ));
+        let granted = leases.granted(KEY, &name, (5, 3), &gave(3), now);
+        assert!(granted.is_some_and(|decision| decision.is_taken()));
+        assert_eq!(leases.place(KEY).lease.tokens(), 0);
+    }
+
+    #[test]
+    fn who_waits_for_one_question_does_not_wait_for_the_next() {
+        let (leases, now) = (leases(), Moment(1));
+        assert!(matches!(leases.spend(KEY, 1, now), Next::Ask { .. }));
+        let Next::Wait(first) = leases.spend(KEY, 1, now) else {
+            panic!("somebody asks");
+        };
+        assert!(leases.is_asking(KEY, &first));
+        leases.unanswered(KEY);
+        assert!(matches!(leases.spend(KEY, 1, now), Next::Ask { .. }));
+        let Next::Wait(second) = leases.spend(KEY, 1, now) else {
+            panic!("somebody asks again");
+        };
+        assert!(leases.is_asking(KEY, &second) && !leases.is_asking(KEY, &first));
     }
 }

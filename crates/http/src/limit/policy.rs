@@ -1,5 +1,6 @@
 //! One limit: its quota, whom it counts apart, and what happens beyond it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ pub enum OnStoreError {
 }
 
 /// What a policy is made of.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PolicyConfig {
     /// What it is called: in metrics, in fields of the answer and where a refusal names it.
     pub name: Box<str>,
@@ -161,7 +162,7 @@ pub struct Policy {
     #[cfg(feature = "redis")]
     leases: std::sync::OnceLock<super::leases::Leases>,
     candidate: Option<Candidate>,
-    tally: Tally,
+    tally: Arc<Tally>,
     pub(super) worded: Option<Worded>,
 }
 
@@ -181,10 +182,43 @@ impl Policy {
             candidate: config.candidate.map(|quota| Candidate {
                 buckets: Buckets::new(quota, most),
             }),
-            tally: Tally::default(),
+            tally: Arc::default(),
             worded: config.quota.map(|quota| Worded::new(&config.name, &quota)),
             config,
         }
+    }
+
+    /// A policy that takes the place of this one, with its buckets and its counts as far as they mean the same under `config`.
+    /// Requests under way may still ask this one.
+    #[must_use]
+    pub fn succeeded_by(self: &Arc<Self>, config: PolicyConfig) -> Arc<Self> {
+        if config == self.config {
+            return self.clone();
+        }
+        let mut next = Self::new(config);
+        next.tally = self.tally.clone();
+        let (old, new) = (&self.config, &next.config);
+        if (&old.keyed, old.max_keys) != (&new.keyed, new.max_keys) {
+            return Arc::new(next);
+        }
+        let take_over = |mine: &mut Option<Buckets>, theirs: &Option<Buckets>| {
+            let under = |mine: &Buckets| theirs.as_ref()?.under(*mine.quota());
+            if let Some(kept) = mine.as_ref().and_then(under) {
+                *mine = Some(kept);
+            }
+        };
+        take_over(&mut next.local, &self.local);
+        #[cfg(feature = "redis")]
+        if old.bucket == new.bucket {
+            take_over(&mut next.owed, &self.owed);
+            take_over(&mut next.seen, &self.seen);
+        }
+        if let (Some(mine), Some(theirs)) = (&mut next.candidate, &self.candidate)
+            && let Some(kept) = theirs.buckets.under(*mine.buckets.quota())
+        {
+            mine.buckets = kept;
+        }
+        Arc::new(next)
     }
 
     /// What it is made of.

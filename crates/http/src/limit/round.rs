@@ -37,6 +37,8 @@ struct Pick<St: Store> {
     key: Key,
     ticket: Option<St::Ticket>,
     answer: Answer<St::Later>,
+    /// The candidate has given its tokens.
+    tried: bool,
 }
 
 /// See the [module documentation](self).
@@ -124,7 +126,8 @@ impl<St: Store> Round<St> {
             now: self.now,
         };
         let tried = policy.candidate();
-        if tried.is_some_and(|tried| !tried.buckets.take(key.0, self.cost, self.now).is_taken()) {
+        let tried = tried.map(|tried| tried.buckets.take(key.0, self.cost, self.now).is_taken());
+        if tried == Some(false) {
             policy.tally().refuse_by_candidate();
         }
         let may_change = several || self.settle.is_some();
@@ -134,6 +137,7 @@ impl<St: Store> Round<St> {
             policy: policy.clone(),
             key,
             ticket,
+            tried: tried == Some(true),
         });
     }
 
@@ -196,7 +200,8 @@ impl<St: Store> Round<St> {
             return Outcome::Pass;
         }
         for pick in &refused {
-            if pick.action() == Action::Observe {
+            // Counted once, however often a request that waits is asked about.
+            if pick.action() == Action::Observe && !self.delayed {
                 pick.policy.tally().refuse(Action::Observe);
             }
         }
@@ -220,7 +225,20 @@ impl<St: Store> Round<St> {
         for pick in &against {
             pick.policy.tally().reject();
         }
+        self.untry(&against);
         Outcome::Refuse(self.error(&against))
+    }
+
+    /// Gives candidates back what they gave for a request that another limit has refused: with them it would not pass either.
+    fn untry(&self, against: &[&Pick<St>]) {
+        for pick in &self.picks {
+            let is_other = |other: &&Pick<St>| !Arc::ptr_eq(&other.policy, &pick.policy);
+            if let Some(tried) = pick.policy.candidate().filter(|_| pick.tried)
+                && against.iter().any(is_other)
+            {
+                tried.buckets.give_back(pick.key.0, self.cost, self.now);
+            }
+        }
     }
 
     fn put_back(&self, store: &St) {

@@ -120,6 +120,36 @@ fn scopes(error: &Error) -> Vec<String> {
     serde_json::from_value(detail.unwrap().1.clone()).unwrap()
 }
 
+#[test]
+fn a_policy_that_takes_the_place_of_another_keeps_its_buckets() {
+    let quota = |count| Quota::continuous(count, count, Duration::from_secs(60)).ok();
+    let first = policy("tier", quota(4), |_| ());
+    let now = seaworthy_core::clock::Moment(0);
+    let take = |policy: &Policy| policy.local().expect("a limit").take(1, 1, now).is_taken();
+    assert!((0..4).all(|_| take(&first)) && !take(&first));
+    let same = first.succeeded_by(first.config().clone());
+    assert!(Arc::ptr_eq(&first, &same), "nothing changed");
+    let wider = |keyed: Keyed, quota: Option<Quota>| {
+        let mut config = PolicyConfig::new("tier", quota);
+        config.keyed = keyed;
+        first.succeeded_by(config)
+    };
+    let all = Keyed {
+        parts: Box::default(),
+        skips: false,
+    };
+    let at_once = Quota::interval(5, Duration::from_secs(1)).ok();
+    assert!(
+        !take(&wider(Keyed::identity(), quota(8))),
+        "who had none left has none"
+    );
+    assert!(take(&wider(all, quota(8))), "other keys are others");
+    assert!(
+        take(&wider(Keyed::identity(), at_once)),
+        "what is noted of one kind says nothing of the other"
+    );
+}
+
 #[tokio::test]
 async fn the_hundred_and_first_is_refused_and_every_answer_says_how_things_stand() {
     let front = front(limits(&[tier("anonymous", per_minute(100))], &[]));
@@ -294,6 +324,31 @@ async fn a_candidate_is_counted_beside_the_limit_that_holds() {
         (tried.tally().candidate(), tried.tally().rejected()),
         (8, 2)
     );
+}
+
+#[tokio::test]
+async fn a_candidate_does_not_pay_for_what_another_limit_refuses() {
+    let tried = policy("anonymous", per_minute(100), |config| {
+        config.candidate = per_minute(4)
+    });
+    let strict = policy("strict", per_minute(2), |_| ());
+    let front = front(limits(std::slice::from_ref(&tried), &[strict]));
+    assert_eq!(front.passed(10, &from("192.0.2.1")).await, 2);
+    assert_eq!(tried.tally().candidate(), 0);
+}
+
+#[tokio::test]
+async fn a_request_that_waits_is_observed_once() {
+    let slow = policy("anonymous", per_minute(60), |config| {
+        config.quota = Some(Quota::continuous(1, 1, Duration::from_millis(30)).unwrap());
+        config.action = Action::Delay(Duration::from_secs(60));
+    });
+    let observed = policy("tried", per_minute(1), |config| {
+        config.action = Action::Observe
+    });
+    let front = front(limits(&[slow], std::slice::from_ref(&observed)));
+    assert_eq!(front.passed(3, &from("192.0.2.1")).await, 3);
+    assert_eq!(observed.tally().observed(), 2);
 }
 
 #[tokio::test]

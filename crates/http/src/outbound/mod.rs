@@ -6,6 +6,7 @@
 //! a deadline that covers connecting as well.
 
 mod tls;
+pub(crate) mod token;
 
 use std::io;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use seaworthy_core::dsn::Dsn;
+use seaworthy_core::metadata;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -154,7 +156,8 @@ impl Client {
     /// # Errors
     /// Why there is no answer.
     pub async fn get(&self, within: Duration) -> Result<Answer, Failure> {
-        self.ask(Method::GET, Bytes::new(), within).await
+        self.send(Method::GET, HeaderMap::new(), Bytes::new(), within)
+            .await
     }
 
     /// Sends a JSON document.
@@ -162,20 +165,42 @@ impl Client {
     /// # Errors
     /// Why there is no answer.
     pub async fn post(&self, document: Bytes, within: Duration) -> Result<Answer, Failure> {
-        self.ask(Method::POST, document, within).await
+        let mut fields = HeaderMap::new();
+        let json = HeaderValue::from_static("application/json");
+        fields.insert(header::CONTENT_TYPE, json);
+        self.send(Method::POST, fields, document, within).await
     }
 
-    async fn ask(&self, method: Method, body: Bytes, within: Duration) -> Result<Answer, Failure> {
+    /// Sends whatever is wished, with `fields` over those that every question has. It may be sent twice where the server ended a
+    /// connection that was kept.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn send(
+        &self,
+        method: Method,
+        fields: HeaderMap,
+        body: Bytes,
+        within: Duration,
+    ) -> Result<Answer, Failure> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = self.0.uri.clone();
+        *request.headers_mut() = self.0.fields.clone();
+        // Extending would add where it has to replace.
+        for (name, value) in &fields {
+            request.headers_mut().insert(name, value.clone());
+        }
         let asked = tokio::time::timeout(within, async {
             if let Some(kept) = self.kept() {
-                match self.exchange(kept, method.clone(), body.clone()).await {
+                match self.exchange(kept, request.clone()).await {
                     // The server was closing it just then; a question may be asked twice.
                     Err(Failure::Http(error)) if broke_off(&error) => {}
                     done => return done,
                 }
             }
             let fresh = self.connect().await?;
-            self.exchange(fresh, method, body).await
+            self.exchange(fresh, request).await
         });
         asked.await.unwrap_or(Err(Failure::Late(within)))
     }
@@ -183,17 +208,8 @@ impl Client {
     async fn exchange(
         &self,
         mut kept: Kept,
-        method: Method,
-        body: Bytes,
+        request: Request<Full<Bytes>>,
     ) -> Result<Answer, Failure> {
-        let mut request = Request::new(Full::new(body));
-        if method == Method::POST {
-            let json = HeaderValue::from_static("application/json");
-            request.headers_mut().insert(header::CONTENT_TYPE, json);
-        }
-        *request.method_mut() = method;
-        *request.uri_mut() = self.0.uri.clone();
-        request.headers_mut().extend(self.0.fields.clone());
         let most = self.0.most;
         let talk = async {
             kept.sender.ready().await?;
@@ -220,7 +236,17 @@ impl Client {
 
     async fn connect(&self) -> Result<Kept, Failure> {
         let Inner { host, port, .. } = &*self.0;
-        let stream = TcpStream::connect((host.as_str(), *port)).await;
+        let found = tokio::net::lookup_host((host.as_str(), *port)).await;
+        let found = found.map_err(Failure::Connect)?;
+        // A name may lead where the configuration must not.
+        let found: Vec<_> = found
+            .filter(|address| !metadata::is_address(address.ip()))
+            .collect();
+        if found.is_empty() {
+            let why = "it leads to nothing but addresses that belong to the machine";
+            return Err(Failure::Connect(io::Error::other(why)));
+        }
+        let stream = TcpStream::connect(found.as_slice()).await;
         let stream = stream.map_err(Failure::Connect)?;
         // Small messages wait for each other otherwise; without it they are only slower.
         stream.set_nodelay(true).ok();

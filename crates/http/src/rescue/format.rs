@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use http::Response;
 use http::header::{self, HeaderValue};
-use http::{Response, StatusCode};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use seaworthy_core::catalogue;
@@ -83,15 +83,14 @@ impl Format {
                 json(&Problem {
                     r#type: format!("urn:seaworthy:error:{}", kind.name),
                     title: error.message(),
-                    status: kind.status,
+                    status: error.status_code().as_u16(),
                     request_id,
                     details,
                 }),
             ),
         };
         let mut response = Response::new(document);
-        *response.status_mut() =
-            StatusCode::from_u16(kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() = error.status_code();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

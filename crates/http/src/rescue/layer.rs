@@ -6,8 +6,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::{Request, Response};
+use http::{Request, Response, header};
 use pin_project_lite::pin_project;
+use seaworthy_core::catalogue;
 use seaworthy_core::ledger::Fault;
 use seaworthy_core::request_id::RequestId;
 use tower_layer::Layer;
@@ -18,11 +19,13 @@ use crate::body::ResponseBody;
 use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::fault;
+use crate::media::is_json;
 
 /// Puts a [`Rescue`] around a service.
 #[derive(Clone, Copy, Debug)]
 pub struct RescueLayer<W = ()> {
     format: Format,
+    wraps: bool,
     watch: W,
 }
 
@@ -35,15 +38,27 @@ impl Default for RescueLayer {
 impl RescueLayer {
     /// Answers errors in `format`.
     pub fn new(format: Format) -> Self {
-        Self { format, watch: () }
+        Self {
+            format,
+            wraps: false,
+            watch: (),
+        }
     }
 
     /// Tells `watch` of every answer that is a failure, whoever made it.
     pub fn watched<W: Watch>(self, watch: W) -> RescueLayer<W> {
         RescueLayer {
             format: self.format,
+            wraps: self.wraps,
             watch,
         }
+    }
+}
+
+impl<W> RescueLayer<W> {
+    /// Whether answers of 500 and above that are no JSON are put into the same format, under their own status.
+    pub fn wrapping(self, wraps: bool) -> Self {
+        Self { wraps, ..self }
     }
 }
 
@@ -54,6 +69,7 @@ impl<S, W: Clone> Layer<S> for RescueLayer<W> {
         Rescue {
             inner,
             format: self.format,
+            wraps: self.wraps,
             watch: self.watch.clone(),
         }
     }
@@ -86,6 +102,7 @@ impl<W: Watch + ?Sized> Watch for Arc<W> {
 pub struct Rescue<S, W = ()> {
     inner: S,
     format: Format,
+    wraps: bool,
     watch: W,
 }
 
@@ -112,6 +129,7 @@ where
         ResponseFuture {
             future: self.inner.call(request),
             format: self.format,
+            wraps: self.wraps,
             watch: self.watch.clone(),
             request_id,
         }
@@ -125,6 +143,7 @@ pin_project! {
         #[pin]
         future: F,
         format: Format,
+        wraps: bool,
         watch: W,
         request_id: Option<RequestId>,
     }
@@ -139,24 +158,42 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let response = match ready!(this.future.poll(cx)) {
+        let error = match ready!(this.future.poll(cx)) {
             Ok(response) => {
                 if response.status().is_server_error() {
                     this.watch.failed(Fault::Status(response.status().as_u16()));
+                    if *this.wraps && !speaks_json(&response) {
+                        let wrapped = wrap(&response);
+                        let request_id = this.request_id.as_ref().map(RequestId::as_str);
+                        let answer = this.format.render(&wrapped, request_id);
+                        return Poll::Ready(Ok(answer.map(ResponseBody::from)));
+                    }
                 }
-                response.map(ResponseBody::inner)
+                return Poll::Ready(Ok(response.map(ResponseBody::inner)));
             }
-            Err(error) => {
-                if error.kind().status >= 500 {
-                    this.watch.failed(Fault::Named(error.kind().name));
-                }
-                fault::tell(&error, this.request_id.as_ref());
-                let request_id = this.request_id.as_ref().map(RequestId::as_str);
-                this.format
-                    .render(&error, request_id)
-                    .map(ResponseBody::from)
-            }
+            Err(error) => error,
         };
-        Poll::Ready(Ok(response))
+        if error.kind().status >= 500 {
+            this.watch.failed(Fault::Named(error.kind().name));
+        }
+        fault::tell(&error, this.request_id.as_ref());
+        let request_id = this.request_id.as_ref().map(RequestId::as_str);
+        let answer = this.format.render(&error, request_id);
+        Poll::Ready(Ok(answer.map(ResponseBody::from)))
+    }
+}
+
+fn speaks_json<R>(response: &Response<R>) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    kind.and_then(|kind| kind.to_str().ok())
+        .is_some_and(is_json)
+}
+
+/// The app's failure in our words: its status and when to come back are its own, and of its page nothing is left.
+fn wrap<R>(response: &Response<R>) -> Error {
+    let error = Error::new(&catalogue::APP_FAILED).status(response.status());
+    match response.headers().get(header::RETRY_AFTER) {
+        Some(after) => error.header(header::RETRY_AFTER, after.clone()),
+        None => error,
     }
 }

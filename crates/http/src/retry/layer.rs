@@ -118,6 +118,7 @@ where
                 head,
                 tape,
                 plan,
+                began: Instant::now(),
                 made: 0,
                 layer: self.layer.clone(),
             })),
@@ -132,6 +133,7 @@ struct Again<S, B, T> {
     head: Request<()>,
     tape: Option<Tape<B>>,
     plan: Arc<Plan>,
+    began: Instant,
     made: u32,
     layer: RetryLayer<T>,
 }
@@ -167,15 +169,15 @@ impl<S, B, T: Timer> Again<S, B, T> {
         if !may {
             return None;
         }
-        let left = plan.deadline.map(|deadline| {
-            let passed = exchange.map(|exchange| exchange.started.elapsed());
-            deadline.saturating_sub(passed.unwrap_or_default())
-        });
+        // What came before, as a wait for its turn, is not of the time that the deadline is about.
+        let left = plan
+            .deadline
+            .map(|deadline| deadline.saturating_sub(self.began.elapsed()));
         let dice = fastrand::f64();
         let wait = plan
             .schedule
             .wait(self.made + 1, dice, passing.asked, left)?;
-        let route = exchange.map(|exchange| exchange.route).unwrap_or_default();
+        let route = Exchange::route_of(head.extensions());
         let circuit = self.layer.circuits.find(route, method, head.uri());
         let clock = self.layer.clock;
         // By then it may let a probe through, so the question is whether it will refuse at that time.

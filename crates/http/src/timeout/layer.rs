@@ -67,11 +67,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let route = request
-            .extensions()
-            .get::<Exchange>()
-            .map(|exchange| exchange.route)
-            .unwrap_or_default();
+        let route = Exchange::route_of(request.extensions());
         let limits = self
             .limits
             .get(usize::from(route.0))

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 
 use crate::body::Tunnel;
@@ -55,8 +55,10 @@ impl<B> Checked<B> {
             (None, _) => Bytes::new(),
             (Some(only), None) => only.clone(),
             _ => {
-                let all = self.read.iter().filter_map(Frame::data_ref);
-                all.flat_map(|data| data.iter().copied()).collect()
+                let all = || self.read.iter().filter_map(Frame::data_ref);
+                let mut whole = BytesMut::with_capacity(all().map(Bytes::len).sum());
+                all().for_each(|data| whole.extend_from_slice(data));
+                whole.freeze()
             }
         }
     }
@@ -112,5 +114,25 @@ where
         }
         hint.set_lower(rest.lower().saturating_add(self.waiting));
         hint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_of_a_body_is_its_frames_in_order() {
+        for (frames, whole) in [
+            (&[][..], ""),
+            (&["a"][..], "a"),
+            (&["ab", "", "c"][..], "abc"),
+        ] {
+            let mut body = Checked::untouched(());
+            for frame in frames {
+                body.push(Frame::data(Bytes::from_static(frame.as_bytes())));
+            }
+            assert_eq!(body.whole(), whole);
+        }
     }
 }

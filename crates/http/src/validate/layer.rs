@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, header};
+use http::{HeaderMap, Method, Request, header};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use seaworthy_core::catalogue;
@@ -17,6 +17,7 @@ use tower_service::Service;
 use super::{ByRoute, Checked, Mode, Rules, Violation};
 use crate::error::{BodyError, Error};
 use crate::exchange::Exchange;
+use crate::media::is_json;
 
 /// So many large bodies are checked at a time, in the whole process: others wait, and the workers keep their processors.
 static ROOM: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
@@ -76,7 +77,11 @@ impl ValidateLayer {
         let rules = self.rules.get(route.index())?.as_ref()?;
         let tunnels = exchange.is_some_and(|exchange| exchange.upgrade);
         // What has no body and needs none; one that should have a body and has none is found out.
-        let bodiless = request.body().is_end_stream() && request.method().is_safe();
+        let needs = matches!(
+            *request.method(),
+            Method::POST | Method::PUT | Method::PATCH
+        );
+        let bodiless = request.body().is_end_stream() && !needs;
         (rules.mode != Mode::Off && !tunnels && !bodiless).then(|| rules.clone())
     }
 }
@@ -190,13 +195,10 @@ fn unreadable(headers: &HeaderMap) -> Option<Error> {
     let kind = first
         .and_then(|kind| kind.to_str().ok())
         .unwrap_or_default();
-    let (plain, parameters) = kind.split_once(';').unwrap_or((kind, ""));
-    let plain = plain.trim().to_ascii_lowercase();
-    let is_json = plain == "application/json"
-        || plain.starts_with("application/") && plain.ends_with("+json");
-    if !is_json || second.is_some() {
+    if !is_json(kind) || second.is_some() {
         return refused("only JSON can be checked");
     }
+    let (_, parameters) = kind.split_once(';').unwrap_or((kind, ""));
     let parameters = parameters.to_ascii_lowercase();
     let charset = parameters
         .split_once("charset=")

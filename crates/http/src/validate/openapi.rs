@@ -3,21 +3,20 @@
 use serde_json::{Value, json};
 
 use super::schema::{BadSchema, Schema};
-
-/// Documents that are larger are not read.
-pub const MOST: usize = 8 << 20;
+use crate::media::is_json;
 
 /// The schema of what `method` takes at `template`, such as `/v1/predict` or `/users/{id}`; `None` if the document knows of
-/// none. The names of parameters do not matter, and neither does a `*` at the end of the template.
+/// none. The names of parameters do not matter. With a `*` at the end the template means the path without it, or else the only one
+/// that begins so.
 ///
 /// # Errors
-/// Why the schema cannot be used.
+/// Why the schema cannot be used, or that there are several.
 pub fn schema(document: &Value, method: &str, template: &str) -> Result<Option<Schema>, BadSchema> {
     let Some(paths) = document.get("paths").and_then(Value::as_object) else {
         return Err(BadSchema("this is no OpenAPI document".to_owned()));
     };
     let method = method.to_ascii_lowercase();
-    let found = paths.iter().find_map(|(path, item)| {
+    let found = paths.iter().filter_map(|(path, item)| {
         let content = item
             .get(&method)?
             .pointer("/requestBody/content")?
@@ -26,8 +25,16 @@ pub fn schema(document: &Value, method: &str, template: &str) -> Result<Option<S
         content[kind].get("schema")?;
         covers(template, path).then_some((path, kind))
     });
-    let Some((path, kind)) = found else {
-        return Ok(None);
+    let found: Vec<(&String, &String)> = found.collect();
+    let exact = template.trim_end_matches('*');
+    let chosen = found.iter().find(|(path, _)| covers(exact, path));
+    let (path, kind) = match (chosen, found.as_slice()) {
+        (Some(chosen), _) | (None, [chosen]) => *chosen,
+        (None, []) => return Ok(None),
+        (None, [(one, _), (other, _), ..]) => {
+            let why = format!("it describes both {one} and {other}: write a route for each");
+            return Err(BadSchema(why));
+        }
     };
     let escape = |part: &str| part.replace('~', "~0").replace('/', "~1");
     let place = format!(
@@ -41,11 +48,6 @@ pub fn schema(document: &Value, method: &str, template: &str) -> Result<Option<S
         whole["components"] = components.clone();
     }
     Schema::new(&whole).map(Some)
-}
-
-fn is_json(kind: &str) -> bool {
-    let plain = kind.split(';').next().unwrap_or_default().trim();
-    plain.eq_ignore_ascii_case("application/json") || plain.ends_with("+json")
 }
 
 /// Whether the app's path is one of the template's.
@@ -100,5 +102,27 @@ mod tests {
         assert!(schema(&document, "GET", "/v1/predict").unwrap().is_none());
         assert!(schema(&document, "POST", "/v1").unwrap().is_none());
         assert!(schema(&json!([]), "POST", "/").is_err());
+    }
+
+    #[test]
+    fn of_several_paths_the_one_that_is_named_counts_and_none_by_chance() {
+        let takes = |kind: &str| json!({"post": {"requestBody": {"content": {"application/json": {"schema": {"type": kind}}}}}});
+        let document = json!({"paths": {
+            "/v1/a/batch": takes("array"),
+            "/v1/a/{id}": takes("array"),
+            "/v1/a": takes("object"),
+            "/v2/a": takes("object"),
+        }});
+        let found = |template: &str| schema(&document, "POST", template);
+        for template in ["/v1/a*", "/v1/a", "/v2/*"] {
+            let found = found(template).unwrap().unwrap();
+            assert!(found.check(&json!({})).is_ok(), "{template}");
+        }
+        let batch = found("/v1/a/batch").unwrap().unwrap();
+        assert!(batch.check(&json!([])).is_ok());
+        for template in ["/v1/a/*", "/v1*", "/*"] {
+            let BadSchema(why) = found(template).unwrap_err();
+            assert!(why.contains("write a route for each"), "{template}: {why}");
+        }
     }
 }

@@ -549,6 +549,23 @@ fn requests_without_a_body_pass() {
     assert!(format!("{:?}", service.call(request)).contains("ResponseFuture"));
 }
 
+#[tokio::test]
+async fn only_what_should_have_a_body_is_refused_for_having_none() {
+    for (method, passes) in [
+        ("GET", true),
+        ("DELETE", true),
+        ("OPTIONS", true),
+        ("POST", false),
+        ("PUT", false),
+        ("PATCH", false),
+    ] {
+        let mut request = post("", &[]);
+        *request.method_mut() = method.parse().unwrap();
+        let (answer, _) = through(kronos(Mode::Enforce), request).await;
+        assert_eq!(answer.is_ok(), passes, "{method}");
+    }
+}
+
 /// Prints what stands in the documentation; it asserts nothing about the clock, which a busy machine would break.
 #[test]
 fn what_a_check_costs() {

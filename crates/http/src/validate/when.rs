@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::thread;
 
-use cel::common::ast::Expr;
+use cel::common::ast::{CallExpr, Expr};
 use cel::extractors::Arguments;
 use cel::objects::{Key, Map};
 use cel::parser::{Expression as Node, ParseErrors};
@@ -229,7 +229,11 @@ fn shape(node: &Node) -> Shape {
             inner.loops += 1;
             inner.with(shape(&each.iter_range))
         }
-        Expr::Call(call) => all(&mut call.args.iter().chain(call.target.as_deref())),
+        Expr::Call(call) => {
+            let mut parts = all(&mut call.args.iter().chain(call.target.as_deref()));
+            parts.loops = parts.loops.max(usize::from(walks(call)));
+            parts
+        }
         Expr::List(list) => all(&mut list.elements.iter()),
         Expr::Select(select) => shape(&select.operand),
         Expr::Map(_) | Expr::Struct(_) => Shape {
@@ -240,6 +244,15 @@ fn shape(node: &Node) -> Shape {
     };
     whole.depth += 1;
     whole
+}
+
+/// Whether it goes through a list that may be as long as a client likes.
+fn walks(call: &CallExpr) -> bool {
+    let is_long = |node: &Node| !matches!(node.expr, Expr::List(_));
+    match (call.func_name.as_str(), call.args.as_slice()) {
+        ("@in", [_, list]) | ("min" | "max", [list]) => is_long(list),
+        _ => false,
+    }
 }
 
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
@@ -436,4 +449,31 @@ pub(super) fn check(
         Some(other) => judge(&found.field, found.index, other),
         None => Ok(()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_through_a_list_counts_as_a_loop() {
+        for text in [
+            "a.all(x, x in b)",
+            "a.all(x, x > min(b))",
+            "a.exists(x, max(b) < x)",
+            "a.all(x, b.all(y, x < y))",
+        ] {
+            let bad = compile(text).expect_err(text);
+            assert!(bad.message.contains("within another"), "{text}: {bad:?}");
+        }
+        for text in [
+            "a in b",
+            "min(a) < max(b)",
+            "a.all(x, x in [1, 2, 3])",
+            "a.all(x, x > min(b, c) && x < max([b, c]))",
+            "a in b && c.all(x, x > 0)",
+        ] {
+            assert!(compile(text).is_ok(), "{text}: {:?}", compile(text));
+        }
+    }
 }

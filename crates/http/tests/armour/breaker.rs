@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use seaworthy_core::breaker::{Breaker, Classes, Rules, State, Steer};
+use seaworthy_core::breaker::{Breaker, Rules, State, Steer};
 use seaworthy_core::catalogue;
 use seaworthy_core::clock::{Clock, Moment};
 use seaworthy_http::breaker::{BreakerLayer, Circuit, Circuits};
@@ -29,7 +29,6 @@ fn build(rules: Rules, watch: Option<Arc<dyn Watch + Send + Sync>>) -> (Arc<Brea
         name: "app".into(),
         breaker: breaker.clone(),
         watch,
-        classes: Classes::default(),
     };
     (breaker, Arc::new(Cover::all(Arc::new(circuit))))
 }

@@ -80,6 +80,21 @@ async fn two_failures_that_pass_are_three_calls_with_growing_waits() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_wait_before_the_first_try_is_not_of_the_time_for_tries() {
+    let mut plan = plan();
+    plan.deadline = Some(Duration::from_secs(5));
+    let (service, seen) = service(plan, |number| {
+        Ok(answer(if number < 2 { 503 } else { 200 }))
+    });
+    let mut request = request("GET", "/", "");
+    let began = std::time::Instant::now().checked_sub(Duration::from_secs(10));
+    let exchange = Exchange::new(began.expect("the machine runs for longer"), None, false);
+    request.extensions_mut().insert(exchange);
+    assert_eq!(send(&service, request).await, Ok(200));
+    assert_eq!(seen.calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_post_is_sent_once_unless_it_has_a_key_a_promise_or_never_left() {
     let with = |method: &'static str,
                 key: bool,

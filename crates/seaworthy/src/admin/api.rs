@@ -11,10 +11,14 @@ use seaworthy_http::views::Views;
 use tokio::sync::oneshot;
 
 use super::operation::Operation;
-use super::{Admin, Request, armour, breakers, checks, errors, features, guard, limits};
+use super::{
+    Admin, Request, armour, breakers, checks, config, documents, errors, features, flags, guard,
+    limits,
+};
 use crate::instance::client::{self, Question};
 use crate::instance::{Phase, Status};
-use crate::views::{PATIENCE, Part};
+use crate::reload::Source;
+use crate::views::{PATIENCE, Part, granted};
 
 const OPERATIONS: [Operation; 5] = [
     Operation::get(
@@ -47,8 +51,11 @@ const OPERATIONS: [Operation; 5] = [
 pub fn operations() -> impl Iterator<Item = &'static Operation> {
     OPERATIONS
         .iter()
+        .chain(&config::OPERATIONS)
         .chain(&checks::OPERATIONS)
+        .chain(&documents::OPERATIONS)
         .chain(&features::OPERATIONS)
+        .chain(&flags::OPERATIONS)
         .chain(&breakers::OPERATIONS)
         .chain(&errors::OPERATIONS)
         .chain(&armour::OPERATIONS)
@@ -75,7 +82,8 @@ pub fn router(admin: Admin, over_tcp: bool) -> Router {
 }
 
 async fn openapi(State(admin): State<Admin>) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], admin.openapi).into_response()
+    let openapi = admin.shown.load().openapi.clone();
+    ([(header::CONTENT_TYPE, "application/json")], openapi).into_response()
 }
 
 async fn status(State(admin): State<Admin>) -> Json<Status> {
@@ -104,15 +112,21 @@ async fn prestop(State(admin): State<Admin>) -> Response {
 }
 
 async fn views(State(admin): State<Admin>, request: HttpRequest) -> Response {
-    let merged = admin.views.merged(request.method(), request.uri().path());
+    let shown = admin.shown.load_full();
+    let (method, path) = (request.method(), request.uri().path());
+    let wish = shown.views.wish(method, path).cloned();
+    let merged = shown.views.merged(method, path);
     let answer = match merged.map(|entry| entry.ask.query(request.uri().query())) {
         Some(ask) => {
             let accept = request.headers().get(header::ACCEPT);
             let accept = accept.and_then(|accept| accept.to_str().ok());
             let part = part_of_app(&admin, request.uri().path(), accept).await;
-            Some(admin.views.merge(ask, accept, part))
+            Some(shown.views.merge(ask, accept, part))
         }
-        None => admin.views.answer(&request),
+        None => match wish {
+            Some(asker) => Some(granted(&asker, Source::Api).await),
+            None => shown.views.answer(&request),
+        },
     };
     match answer {
         Some(answer) => {

@@ -110,7 +110,7 @@ async fn ban(State(admin): State<Admin>, Json(wish): Json<Ban>) -> Response {
     if !is_line(reason) {
         return malformed("the reason is one line of at most 128 bytes");
     }
-    let usual = admin.armour.rules.map_or(BLOCK, |rules| rules.block);
+    let usual = admin.armour.rules().bans.map_or(BLOCK, |rules| rules.block);
     let time = wish.time.map_or(usual, Duration::get);
     if time.is_zero() {
         return malformed("no time at all blocks nobody");
@@ -186,7 +186,7 @@ async fn clear(State(admin): State<Admin>, Path(id): Path<String>) -> Response {
         let reason = format!("`{id}` is not flagged");
         return guard::refuse(Error::new(&catalogue::NOT_FOUND).with("reason", reason));
     }
-    let shown = admin.armour.reveal.name(&id);
+    let shown = admin.armour.rules().reveal.name(&id);
     tracing::info!(
         event = event::ABUSE_CLEARED,
         who = shown,

@@ -2,7 +2,6 @@
 //!
 //! What is set by hand is told as an event with its end, so that nobody wonders next week why a dead database is healthy.
 
-use std::sync::Arc;
 use std::time::Duration as Std;
 
 use axum::Json;
@@ -15,7 +14,6 @@ use seaworthy_core::catalogue;
 use seaworthy_core::health::Status;
 use seaworthy_core::names::event;
 use seaworthy_core::quantity::Duration;
-use seaworthy_health::probe::Around;
 use seaworthy_health::probe::heartbeat::Beats;
 use seaworthy_health::{Health, NoSuchCheck, Only, Report};
 use seaworthy_http::error::Error;
@@ -24,19 +22,8 @@ use serde_json::{Map, Value, json};
 
 use super::operation::{ONLY, Operation, Parameter};
 use super::{Admin, guard};
-use crate::config::check::{Check, Pace};
+use crate::config::check::Check;
 use crate::schemas;
-
-/// What the API needs to see and to make checks.
-#[derive(Clone, Debug)]
-pub struct Checks {
-    /// The running checks.
-    pub health: Health,
-    /// The defaults for new ones.
-    pub pace: Pace,
-    /// What new ones have to know.
-    pub around: Arc<Around>,
-}
 
 /// A question for all checks takes at most this long.
 const PATIENCE: Std = Std::from_secs(5);
@@ -143,7 +130,7 @@ impl Asked {
 }
 
 async fn list(State(admin): State<Admin>, Query(asked): Query<Asked>) -> Response {
-    let health = &admin.checks.health;
+    let health = &admin.health;
     let only = asked.only();
     let report = if asked.fresh() {
         health.check_all(PATIENCE, only).await
@@ -160,7 +147,7 @@ async fn one(
     Path(name): Path<String>,
     Query(asked): Query<Asked>,
 ) -> Response {
-    let health = &admin.checks.health;
+    let health = &admin.health;
     let component = if asked.fresh() {
         health.check_component(&name).await.ok()
     } else {
@@ -187,15 +174,13 @@ async fn put(
             return refuse(told.collect::<Vec<_>>().join(". "));
         }
     };
-    let checks = &admin.checks;
-    if let Some(fault) = check.faults(checks.pace, &checks.around).first() {
+    let shown = admin.shown.load();
+    if let Some(fault) = check.faults(shown.pace, &shown.around).first() {
         return refuse(told(fault.option, &fault.message, Some(&fault.help)));
     }
-    checks
-        .health
-        .register(check.spec(checks.pace, &checks.around));
+    admin.health.register(check.spec(shown.pace, &shown.around));
     audit(&name, "registered", None);
-    let shown = checks.health.check_component(&name).await;
+    let shown = admin.health.check_component(&name).await;
     match shown {
         Ok(component) => (StatusCode::CREATED, Json(component.document())).into_response(),
         Err(error) => unknown(&error),
@@ -209,7 +194,7 @@ fn told(option: &str, message: &str, help: Option<&str>) -> String {
 }
 
 async fn remove(State(admin): State<Admin>, Path(name): Path<String>) -> Response {
-    match admin.checks.health.remove(&name) {
+    match admin.health.remove(&name) {
         Ok(()) => {
             audit(&name, "removed", None);
             StatusCode::NO_CONTENT.into_response()
@@ -291,7 +276,7 @@ fn operated(
     time: Option<Std>,
     act: impl FnOnce(&Health) -> Result<(), NoSuchCheck>,
 ) -> Response {
-    let health = &admin.checks.health;
+    let health = &admin.health;
     if let Err(error) = act(health) {
         return unknown(&error);
     }

@@ -115,7 +115,7 @@ async fn recover(State(admin): State<Admin>, Path(name): Path<String>) -> Respon
 
 /// Lets the checks of features look now: whoever sets one wants to see it.
 fn look(admin: &Admin) {
-    let health = admin.checks.health.clone();
+    let health = admin.health.clone();
     tokio::spawn(async move {
         for one in &health.report().components {
             if one.kind == "feature" {

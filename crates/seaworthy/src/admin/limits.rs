@@ -29,7 +29,8 @@ pub(super) const OPERATIONS: [Operation; 2] = [
 ];
 
 async fn list(State(admin): State<Admin>) -> Json<LimitsDocument> {
-    Json(admin.armour.limits.document())
+    let Admin { armour, .. } = admin;
+    Json(armour.rules().limits.document(&armour.calls))
 }
 
 async fn reset(State(admin): State<Admin>, Path(caller): Path<String>) -> Response {
@@ -37,8 +38,8 @@ async fn reset(State(admin): State<Admin>, Path(caller): Path<String>) -> Respon
         let why = "the caller is an address, or a name of at most 256 bytes";
         return guard::refuse(Error::new(&catalogue::MALFORMED_REQUEST).with("reason", why));
     }
-    let filled = admin.armour.limits.reset(&caller).await;
-    let shown = admin.armour.reveal.name(&caller);
+    let filled = admin.armour.rules().limits.reset(&caller).await;
+    let shown = admin.armour.rules().reveal.name(&caller);
     tracing::info!(
         event = event::LIMITS_RESET,
         who = shown,

@@ -7,8 +7,11 @@ mod api;
 mod armour;
 mod breakers;
 mod checks;
+mod config;
+mod documents;
 mod errors;
 mod features;
+mod flags;
 mod guard;
 mod limits;
 mod operation;
@@ -18,17 +21,23 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+use seaworthy_config::history::History;
 use seaworthy_core::address::Address;
-use seaworthy_health::Board;
+use seaworthy_health::probe::Around;
+use seaworthy_health::{Board, Health};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::mpsc;
 
 use crate::armour::Armour;
+use crate::config::check::Pace;
+use crate::documents::Documents;
+use crate::flags::Flags;
 use crate::instance::Status;
+use crate::reload::{Asker, ConfigDocument};
 use crate::views::Table;
 
 pub use api::{operations, router};
-pub use checks::Checks;
 pub use operation::{ONLY, Operation, Parameter};
 
 /// What the API asks of the one who runs the service.
@@ -45,8 +54,8 @@ pub enum Request {
 pub struct Admin {
     /// The token for changes.
     pub token: Arc<str>,
-    /// The views.
-    pub views: Arc<Table>,
+    /// What changes with the configuration.
+    pub shown: Arc<ArcSwap<Shown>>,
     /// What probes are answered from.
     pub board: Board,
     /// What `status` shows.
@@ -56,11 +65,32 @@ pub struct Admin {
     /// The app, for views that carry its part.
     pub roster: seaworthy_http::upstream::Roster,
     /// What the service depends on.
-    pub checks: Checks,
+    pub health: Health,
     /// What the rules in front of the app remember.
     pub armour: Armour,
+    /// The feature flags.
+    pub flags: Flags,
+    /// The application's own settings.
+    pub documents: Documents,
+    /// The configurations that held.
+    pub history: Arc<History>,
+    /// The way to have the configuration taken in anew.
+    pub asker: Asker,
+}
+
+/// What the API shows of the configuration that holds.
+#[derive(Debug)]
+pub struct Shown {
+    /// The views.
+    pub views: Table,
     /// What is answered on which path, as OpenAPI has it.
     pub openapi: bytes::Bytes,
+    /// The defaults for new checks.
+    pub pace: Pace,
+    /// What new checks have to know.
+    pub around: Around,
+    /// The configuration itself.
+    pub config: ConfigDocument,
 }
 
 impl std::fmt::Debug for Admin {

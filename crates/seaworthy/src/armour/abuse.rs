@@ -60,7 +60,7 @@ impl Armour {
     /// Flags `id`, and says how that is shown from now on. `None` when there is no room.
     pub fn flag(&self, id: &str, reason: &str, keep: Option<Duration>) -> Option<FlagDocument> {
         let keep = keep
-            .or(self.watched.map(|rules| rules.keep))
+            .or(self.rules().abuse.map(|rules| rules.keep))
             .unwrap_or(KEEP);
         let now = self.now();
         let known = self
@@ -85,7 +85,7 @@ impl Armour {
 
     fn flag_document(&self, flag: &Flag, now: Moment) -> FlagDocument {
         FlagDocument {
-            caller: self.reveal.name(&flag.id),
+            caller: self.rules().reveal.name(&flag.id),
             kind: flag.kind.clone().into(),
             reason: flag.reason.clone().into(),
             first_at: self.wall(flag.since),

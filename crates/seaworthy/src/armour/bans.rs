@@ -73,7 +73,7 @@ impl Armour {
 
     /// How a target is shown.
     pub fn shown(&self, target: Target) -> String {
-        match (target, self.reveal) {
+        match (target, self.rules().reveal) {
             (Target::Address(_), Reveal::Raw) | (Target::Network(_), _) => target.to_string(),
             (Target::Address(address), reveal) => reveal.address(address),
         }

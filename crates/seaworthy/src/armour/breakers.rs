@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use schemars::JsonSchema;
-use seaworthy_core::breaker::{self, Change, Classes, Mode, State, Steer};
+use seaworthy_core::breaker::{self, Change, Mode, State, Steer};
 use seaworthy_core::clock::Clock;
 use seaworthy_core::event::{Event, Level};
-use seaworthy_core::names::{event, metric};
+use seaworthy_core::names::{Metric, event, metric};
 use seaworthy_core::quantity::Duration;
 use seaworthy_core::route::RouteTable;
 use seaworthy_health::{Features, Metadata};
@@ -20,6 +20,13 @@ use serde::Serialize;
 use super::errors::{Errors, Kind};
 use crate::config::breakers::DEFAULT;
 use crate::config::{Breaker, Config, Route};
+
+/// What is shown of each breaker.
+const SHOWN: [&Metric; 3] = [
+    &metric::BREAKER_STATE,
+    &metric::BREAKER_FAILURES,
+    &metric::BREAKER_REJECTIONS,
+];
 
 /// Every breaker there is. Clones are the same ones.
 #[derive(Clone, Debug)]
@@ -79,11 +86,32 @@ impl Breakers {
         let mut all = self.all();
         if let Some(known) = all.get(name) {
             known.breaker.adjust(rules.rules());
+            // What the file says of it changes with the file; what was said by hand stays.
+            let is_off = known.breaker.state() == State::Disabled;
+            match rules.steer() {
+                Some(steer) => known.breaker.steer(steer, self.now()),
+                None if is_off => known.breaker.steer(Steer::Reset, self.now()),
+                None => {}
+            }
             return known.clone();
         }
         let circuit = Arc::new(self.make(name, rules));
         all.insert(name.to_owned(), circuit.clone());
         circuit
+    }
+
+    /// Forgets those that nothing has any more: no section, and no way out.
+    pub(super) fn retain(&self, config: &Config) {
+        let ways: Vec<String> = (config.egress.iter())
+            .filter_map(|one| Some(one.breaker(config)?.0))
+            .collect();
+        self.all().retain(|name, _| {
+            let stays = config.breakers.contains_key(name) || ways.contains(name);
+            if !stays {
+                self.registry.forget(&SHOWN, name);
+            }
+            stays
+        });
     }
 
     /// Which breaker a request of the app belongs to.
@@ -166,10 +194,16 @@ impl Breakers {
     fn make(&self, name: &str, rules: &Breaker) -> Circuit {
         let (journal, label) = (self.journal.clone(), name.to_owned());
         let feature = rules.feature.clone();
+        let latest = Mutex::new(None);
         let watch = move |change: &Change| {
             journal.record(told(&label, change));
             if let Some(feature) = &feature {
-                mark(feature, &label, change, &journal);
+                // Held meanwhile: two changes may be told the other way round, and the later one is what holds.
+                let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
+                if is_later(change.generation, *latest) {
+                    *latest = Some(change.generation);
+                    mark(feature, &label, change, &journal);
+                }
             }
         };
         let seed = fastrand::u64(..);
@@ -182,7 +216,6 @@ impl Breakers {
         Circuit {
             name: name.into(),
             breaker,
-            classes: Classes::default(),
             watch: Some(self.errors.service(Kind::Breaker, name)),
         }
     }
@@ -253,11 +286,20 @@ fn told(name: &str, change: &Change) -> Event {
         .with_next(next.unwrap_or_default())
 }
 
+/// Whether a change comes after the latest that was told. Generations begin anew after the last of their numbers.
+fn is_later(generation: u32, latest: Option<u32>) -> bool {
+    latest.is_none_or(|latest| generation.wrapping_sub(latest).cast_signed() > 0)
+}
+
 /// A breaker that refuses is a feature that cannot be had.
 fn mark(feature: &str, name: &str, change: &Change, journal: &Journal) {
     let features = Features::global();
-    if change.to.refuses() && !change.from.refuses() {
-        let reason = format!("the breaker {name} is open");
+    // What it was before may never be told.
+    let reason = format!("the breaker {name} is open");
+    let is_marked = features
+        .fallback(feature)
+        .is_some_and(|held| held.reason == reason);
+    if change.to.refuses() && !is_marked {
         // Its names were checked with the configuration.
         if features
             .fall_back(feature, Some("unavailable"), &reason, None)
@@ -271,5 +313,28 @@ fn mark(feature: &str, name: &str, change: &Change, journal: &Journal) {
         let words = format!("the feature {feature} is as it should be again");
         let event = Event::new(event::FEATURE_RECOVERED, words);
         journal.record(event.with_evidence(format!("the breaker {name} has closed")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_that_is_told_late_says_nothing() {
+        for (generation, latest, later) in [
+            (1, None, true),
+            (2, Some(1), true),
+            (1, Some(2), false),
+            (2, Some(2), false),
+            (0, Some(u32::MAX), true),
+            (u32::MAX, Some(0), false),
+        ] {
+            assert_eq!(
+                is_later(generation, latest),
+                later,
+                "{generation} {latest:?}"
+            );
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The fallbacks of a configuration, built.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,20 +19,54 @@ use serde_json::{Map, Value};
 use crate::config::fallbacks::To;
 use crate::config::{self, Config};
 
-/// Which fallback a request has.
-pub(super) fn build(config: &Config, registry: &Registry, journal: &Journal) -> Fallbacks {
-    let (mut patterns, mut by_pattern) = (Vec::new(), Vec::new());
-    for (name, one) in &config.fallbacks {
-        let fallback = Arc::new(make(name, one, config, journal));
-        count(&fallback, registry);
-        for pattern in &one.routes {
-            patterns.push(pattern.as_str());
-            by_pattern.push(fallback.clone());
+/// The fallbacks by name, each with the words of the file that it was made by.
+#[derive(Debug, Default)]
+pub struct Standins {
+    by_name: BTreeMap<String, (config::Fallback, Arc<Fallback>)>,
+    cover: Fallbacks,
+}
+
+impl Standins {
+    /// What `config` asks for, in the place of these. One that is described as before goes on.
+    pub(super) fn succeeded_by(
+        &self,
+        config: &Config,
+        registry: &Registry,
+        journal: &Journal,
+    ) -> Self {
+        for (name, (one, _)) in &self.by_name {
+            if config.fallbacks.get(name) != Some(one) {
+                Features::global().recover(one.feature(name));
+            }
         }
+        let make = |(name, one): (&String, &config::Fallback)| {
+            let before = self.by_name.get(name).filter(|(before, _)| before == one);
+            let fallback = before.map_or_else(
+                || {
+                    let fallback = Arc::new(make(name, one, config, journal));
+                    count(&fallback, registry);
+                    fallback
+                },
+                |(_, fallback)| fallback.clone(),
+            );
+            (name.clone(), (one.clone(), fallback))
+        };
+        let by_name: BTreeMap<_, _> = config.fallbacks.iter().map(make).collect();
+        let (mut patterns, mut by_pattern) = (Vec::new(), Vec::new());
+        for (one, fallback) in by_name.values() {
+            patterns.extend(one.routes.iter().map(String::as_str));
+            by_pattern.extend(one.routes.iter().map(|_| fallback.clone()));
+        }
+        // Checked when the configuration was.
+        let patterns = RouteTable::try_new(patterns).unwrap_or_default();
+        let cover = Arc::new(Cover::new(Vec::new(), patterns, by_pattern, None));
+        Self { by_name, cover }
     }
-    // Checked when the configuration was.
-    let patterns = RouteTable::try_new(patterns).unwrap_or_default();
-    Arc::new(Cover::new(Vec::new(), patterns, by_pattern, None))
+
+    /// Which fallback a request has.
+    pub fn cover(&self) -> Fallbacks {
+        self.cover.clone()
+    }
 }
 
 fn make(name: &str, one: &config::Fallback, config: &Config, journal: &Journal) -> Fallback {

@@ -8,6 +8,7 @@ use seaworthy_core::names::event;
 use seaworthy_health::{Board, Features, News};
 use seaworthy_lifecycle::journal::Journal;
 
+use super::Underway;
 use super::webhook::Webhook;
 use crate::config::Config;
 
@@ -19,13 +20,14 @@ pub fn keep_features(
     config: &Config,
     journal: &Journal,
     board: &Board,
+    underway: &Underway,
 ) -> impl Future<Output = ()> + Send + 'static {
     let features = Features::global();
     let webhook = config
         .features
         .webhook
         .as_ref()
-        .map(|webhook| Webhook::start(webhook, &config.service.name, journal));
+        .map(|webhook| Webhook::start(webhook, &config.service.name, journal, underway));
     if let Some(webhook) = &webhook {
         // A variable that is missing degrades one before anybody watches.
         for document in features.degraded() {

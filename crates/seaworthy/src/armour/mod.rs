@@ -15,16 +15,17 @@ mod retries;
 mod security;
 mod share;
 mod time;
+mod underway;
 mod webhook;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use seaworthy_core::abuse::{Event, Watch};
 use seaworthy_core::ban::{self, Table};
 use seaworthy_core::clock::Clock;
 use seaworthy_core::names::metric;
 use seaworthy_core::route::RouteTable;
-use seaworthy_http::fallback::Fallbacks;
 use seaworthy_http::reveal::Reveal;
 use seaworthy_http::{abuse as watching, ban as shutting};
 use seaworthy_lifecycle::journal::Journal;
@@ -33,24 +34,26 @@ use seaworthy_telemetry::metrics::Registry;
 use crate::config::{Bans, Config, Route};
 
 pub use abuse::{FlagDocument, FlagsDocument};
-pub use access::{Access, Described};
+pub use access::{Access, Described, Fetched};
 pub use bans::{BanDocument, BansDocument};
 pub use breakers::{BreakerDocument, Breakers};
 pub use errors::{Errors, ErrorsDocument, Kind, Noted, Service, ServiceDocument};
+pub use fallbacks::Standins;
 pub use features::keep_features;
 pub use keep::{keep, tend};
 pub use limits::{
-    CandidateDocument, LimitDocument, Limiting, LimitsDocument, ResetDocument, count_limits,
+    Calls, CandidateDocument, LimitDocument, Limiting, LimitsDocument, ResetDocument, count_limits,
 };
 pub use pools::{PoolDocument, Pools, PoolsDocument, watch_memory};
 pub use retries::{Repeats, attempt, deadline};
 pub use security::SecurityDocument;
 pub use time::clock;
+pub use underway::Underway;
 
 /// Addresses that can be blocked by hand where no rule blocks anybody.
 const BY_HAND: usize = 10_000;
 
-/// See the [module documentation](self).
+/// See the [module documentation](self). Clones are the same one.
 #[derive(Clone, Debug)]
 pub struct Armour {
     /// What all moments are of.
@@ -61,19 +64,32 @@ pub struct Armour {
     pub abuse: Arc<Watch>,
     /// Places for requests.
     pub pools: Pools,
-    /// How often somebody may ask.
-    pub limits: Limiting,
-    /// How much of them is shown.
-    pub reveal: Reveal,
-    /// The length of a block by hand, and when strangers are blocked.
-    pub rules: Option<ban::Rules>,
-    watched: Option<seaworthy_core::abuse::Rules>,
     /// What went wrong, by service.
     pub errors: Errors,
     /// Who is left alone for a while.
     pub breakers: Breakers,
-    /// What is served instead, as the configuration has it.
-    pub fallbacks: Fallbacks,
+    /// How often the app may call others.
+    pub calls: Calls,
+    /// Documents that are on their way to whoever is told of features.
+    pub underway: Underway,
+    rules: Arc<ArcSwap<Rules>>,
+}
+
+/// What the configuration says about all this; it changes with it.
+#[derive(Debug, Default)]
+pub struct Rules {
+    /// How often somebody may ask.
+    pub limits: Limiting,
+    /// How much is shown of those who are named.
+    pub reveal: Reveal,
+    /// The length of a block by hand, and when strangers are blocked.
+    pub bans: Option<ban::Rules>,
+    /// When somebody is flagged.
+    pub abuse: Option<seaworthy_core::abuse::Rules>,
+    /// What is served instead.
+    pub fallbacks: Standins,
+    /// How requests are sent again.
+    pub repeats: Option<Repeats>,
 }
 
 impl Armour {
@@ -94,16 +110,34 @@ impl Armour {
             bans,
             abuse: Arc::new(Watch::new(callers)),
             pools: Pools::default(),
-            limits: Limiting::new(config, clock, registry),
-            reveal: config.security.shown(),
-            rules: config.bans.as_ref().map(Bans::rules),
-            watched: config.abuse.as_ref().map(crate::config::Abuse::rules),
             breakers: Breakers::new(clock, registry.clone(), journal.clone(), errors.clone()),
             errors,
-            fallbacks: fallbacks::build(config, registry, journal),
+            calls: Calls::default(),
+            underway: Underway::default(),
+            rules: Arc::default(),
         };
+        armour.renew(config, registry, journal);
         armour.count(registry);
         armour
+    }
+
+    /// Goes by `config` from now on. What was remembered under a name that is still there goes on under it.
+    pub fn renew(&self, config: &Config, registry: &Arc<Registry>, journal: &Journal) {
+        let old = self.rules();
+        self.rules.store(Arc::new(Rules {
+            limits: old.limits.succeeded_by(config, self.clock, registry),
+            reveal: config.security.shown(),
+            bans: config.bans.as_ref().map(Bans::rules),
+            abuse: config.abuse.as_ref().map(crate::config::Abuse::rules),
+            fallbacks: old.fallbacks.succeeded_by(config, registry, journal),
+            repeats: Repeats::of_app(config, old.repeats.as_ref(), registry),
+        }));
+        self.breakers.retain(config);
+    }
+
+    /// What the configuration says.
+    pub fn rules(&self) -> Arc<Rules> {
+        self.rules.load_full()
     }
 
     fn count(&self, registry: &Registry) {
@@ -134,9 +168,10 @@ impl Armour {
     /// Forgets all for whom that changes nothing.
     pub fn sweep(&self) {
         let now = self.now();
-        self.bans.sweep(self.rules.as_ref(), now);
-        self.limits.sweep(now);
-        if let Some(rules) = &self.watched {
+        let rules = self.rules();
+        self.bans.sweep(rules.bans.as_ref(), now);
+        rules.limits.sweep(now);
+        if let Some(rules) = &rules.abuse {
             self.abuse.sweep(rules, now);
         }
     }
@@ -152,11 +187,11 @@ impl Armour {
             .map(|route| route.and_then(|route| route.bans).unwrap_or(true));
         Arc::new(shutting::Guard {
             table: self.bans.clone(),
-            rules: self.rules,
+            rules: self.rules().bans,
             counted: counted.collect(),
             exempts,
             clock: self.clock,
-            reveal: self.reveal,
+            reveal: self.rules().reveal,
         })
     }
 
@@ -182,7 +217,7 @@ impl Armour {
             // Checked when the configuration was.
             scanners: RouteTable::try_new(&abuse.scanner_paths).unwrap_or_default(),
             clock: self.clock,
-            reveal: self.reveal,
+            reveal: self.rules().reveal,
             counted: Box::new(counted),
         }))
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use seaworthy_core::names::{event, metric};
+use seaworthy_core::names::{Metric, event, metric};
 use seaworthy_health::probe::memory;
 use seaworthy_http::concurrency::{Pool, Pressure, Rule};
 use seaworthy_telemetry::metrics::Registry;
@@ -18,6 +18,13 @@ use crate::config::{Config, Route};
 
 /// The pool of the whole service.
 const ALL: &str = "all";
+/// What is shown of each pool.
+const SHOWN: [&Metric; 4] = [
+    &metric::CONCURRENCY_LIMIT,
+    &metric::CONCURRENCY_INSIDE,
+    &metric::CONCURRENCY_WAITING,
+    &metric::CONCURRENCY_REFUSED,
+];
 /// How often memory is looked at: a burst must not fill what is left between two looks.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -65,6 +72,7 @@ impl Pools {
                 .iter()
                 .flatten()
                 .any(|route| route.concurrency.is_some());
+        self.retain(config, routes, registry);
         if !asked {
             return Vec::new();
         }
@@ -87,6 +95,22 @@ impl Pools {
         routes.iter().map(rule).collect()
     }
 
+    /// Forgets those that nothing has any more. Whoever is inside of one leaves it as he came.
+    fn retain(&self, config: &Config, routes: &[Option<&Route>], registry: &Registry) {
+        let own = |name: &String| {
+            let mut all = routes.iter().flatten();
+            all.any(|route| route.concurrency.is_some() && route.pattern == *name)
+        };
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.retain(|name, _| {
+            let stays = name == ALL && config.concurrency.is_some() || own(name);
+            if !stays {
+                registry.forget(&SHOWN, name);
+            }
+            stays
+        });
+    }
+
     /// What is refused while memory is short.
     pub fn pressure(&self) -> Arc<Pressure> {
         self.pressure.clone()
@@ -94,12 +118,14 @@ impl Pools {
 
     fn pool(&self, name: &str, registry: &Arc<Registry>, make: impl FnOnce() -> Pool) -> Arc<Pool> {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || {
-            let pool = Arc::new(make());
-            count(&pool, registry);
-            pool
+        let pool = match pools.get(name) {
+            Some(before) => make().instead_of(before),
+            None => make(),
         };
-        pools.entry(name.to_owned()).or_insert_with(new).clone()
+        let pool = Arc::new(pool);
+        count(&pool, registry);
+        pools.insert(name.to_owned(), pool.clone());
+        pool
     }
 
     /// How busy the app is.

@@ -10,11 +10,13 @@ use seaworthy_http::retry::{Plan, Tally};
 use seaworthy_http::timeout;
 use seaworthy_telemetry::metrics::Registry;
 
+use crate::config::Config;
 use crate::config::retry::{On, Retry};
 
 /// What all repetitions of requests to one upstream share.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Repeats {
+    share: (f64, u32),
     budget: Arc<Budget>,
     tally: Arc<Tally>,
 }
@@ -23,6 +25,7 @@ impl Repeats {
     /// For requests to `upstream`, as metrics call it; `retry` says how large the budget is.
     pub fn new(upstream: &str, retry: &Retry, registry: &Registry) -> Self {
         let repeats = Self {
+            share: (retry.budget.get(), retry.budget_floor),
             budget: Arc::new(Budget::new(retry.budget.get(), retry.budget_floor)),
             tally: Arc::new(Tally::default()),
         };
@@ -45,6 +48,23 @@ impl Repeats {
             &tally.exhausted
         });
         repeats
+    }
+
+    /// What repetitions of requests to the app share, if there are any. While the file says the same of it, that is what they
+    /// shared `before`.
+    pub(super) fn of_app(
+        config: &Config,
+        before: Option<&Self>,
+        registry: &Registry,
+    ) -> Option<Self> {
+        let own = || config.routes.iter().find_map(|route| route.retry.as_ref());
+        let first = config.retry.as_ref().or_else(own)?;
+        let share = (first.budget.get(), first.budget_floor);
+        let same = before.filter(|before| before.share == share);
+        Some(match same {
+            Some(same) => same.clone(),
+            None => Self::new("app", first, registry),
+        })
     }
 
     /// The plan that `retry` describes; `None` when it never repeats.

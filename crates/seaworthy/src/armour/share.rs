@@ -3,9 +3,12 @@
 //! The table is what decides, with or without a Redis. A task looks twice a second at what has changed in it and exchanges
 //! that; a request never waits for it. While the server is away each instance goes on with what it knows, and says so once.
 
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use seaworthy_core::ban::{Ban, Cause, Changes, News, Share};
+use seaworthy_core::ban::{Ban, Cause, Changes, News, Share, Target};
 use seaworthy_core::clock::Moment;
 use seaworthy_core::names::event;
 use seaworthy_health::Features;
@@ -22,6 +25,30 @@ const AT_ONCE: usize = 256;
 /// What the feature is called that runs on a fallback while others cannot be heard of.
 const FEATURE: &str = "bans";
 
+/// Who the store is known to shut out: after a restart these may have been let in again, the others were never told.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    targets: Mutex<HashSet<Target>>,
+    version: AtomicU64,
+}
+
+impl Known {
+    pub(super) fn replace(&self, targets: HashSet<Target>) {
+        *self.targets.lock().unwrap_or_else(PoisonError::into_inner) = targets;
+        self.version.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn get(&self) -> HashSet<Target> {
+        let targets = self.targets.lock();
+        targets.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes whenever they may have changed.
+    pub(super) fn version(&self) -> u64 {
+        self.version.load(Ordering::Relaxed)
+    }
+}
+
 /// The bans of other instances, if they are shared at all.
 pub(super) fn open(config: &Config, armour: &Armour) -> Option<Shared> {
     let bans = config.bans.as_ref()?;
@@ -32,12 +59,16 @@ pub(super) fn open(config: &Config, armour: &Armour) -> Option<Shared> {
     Some(Shared::new(target, bans.key.clone(), armour.clock))
 }
 
-/// Exchanges bans until it is dropped. What the table holds at first is from before the restart.
-pub(super) async fn share(armour: Armour, shared: Shared) {
+/// Exchanges bans until it is dropped. `known` is what the store knew before the restart.
+pub(super) async fn share(armour: Armour, shared: Shared, known: Arc<Known>) {
+    let restored = armour.bans.bans(armour.now());
+    let told = known.get();
+    let told = restored.iter().filter(|ban| told.contains(&ban.target));
     let mut exchange = Exchange {
-        share: Share::new(&armour.bans.bans(armour.now())),
+        share: Share::new(told),
         armour,
         shared,
+        known,
         alone: false,
         full: false,
     };
@@ -54,6 +85,7 @@ struct Exchange {
     armour: Armour,
     share: Share,
     shared: Shared,
+    known: Arc<Known>,
     alone: bool,
     full: bool,
 }
@@ -67,18 +99,25 @@ impl Exchange {
         let (heard, full) = self.shared.exchange(seen, &news, now).await?;
         // What there was no room for is not known there, and must not be taken for lifted.
         let told = if full { News::default() } else { news };
+        let is_news = !told.is_empty() || heard.bans.is_some();
         let changes = self.share.heard(&told, heard, &own, now);
         self.tell_full(full);
         self.apply(changes, &own, now);
+        if is_news {
+            self.known.replace(self.share.known().collect());
+        }
         Ok(())
     }
 
-    fn apply(&self, changes: Changes, own: &[Ban], now: Moment) {
+    fn apply(&mut self, changes: Changes, own: &[Ban], now: Moment) {
         let bans = &self.armour.bans;
         for (target, until) in changes.ban {
             let left = until.since(now);
-            // One that is full shuts out whom it can.
-            bans.ban(target, left, Cause::Shared, now);
+            // One that is full shuts out whom it can, and lifts nothing for the others.
+            if !bans.ban(target, left, Cause::Shared, now) {
+                self.share.forget(target);
+                continue;
+            }
             if own.iter().any(|ban| ban.target == target) {
                 continue;
             }

@@ -17,6 +17,7 @@ use seaworthy_lifecycle::journal::Journal;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use super::Underway;
 use crate::config::features;
 
 /// Documents that wait.
@@ -32,6 +33,7 @@ pub(super) struct Webhook {
     queue: mpsc::Sender<Document>,
     service: Arc<str>,
     journal: Journal,
+    underway: Underway,
 }
 
 /// What is posted.
@@ -52,19 +54,26 @@ struct Document {
 
 impl Webhook {
     /// Starts the task that sends.
-    pub(super) fn start(config: &features::Webhook, service: &str, journal: &Journal) -> Self {
+    pub(super) fn start(
+        config: &features::Webhook,
+        service: &str,
+        journal: &Journal,
+        underway: &Underway,
+    ) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let sender = Sender {
             client: Client::new(&config.url, config.ca.clone(), LARGEST),
             timeout: config.timeout.get(),
             attempts: config.attempts,
             journal: journal.clone(),
+            underway: underway.clone(),
         };
         tokio::spawn(sender.send_all(waiting));
         Self {
             queue,
             service: service.into(),
             journal: journal.clone(),
+            underway: underway.clone(),
         }
     }
 
@@ -88,7 +97,9 @@ impl Webhook {
             reason: reason.to_owned(),
             timestamp: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         };
+        self.underway.begin();
         if let Err(full) = self.queue.try_send(document) {
+            self.underway.end();
             let document = full.into_inner();
             lost(&self.journal, &document, "too many others wait");
         }
@@ -100,6 +111,7 @@ struct Sender {
     timeout: Duration,
     attempts: u32,
     journal: Journal,
+    underway: Underway,
 }
 
 impl Sender {
@@ -108,6 +120,7 @@ impl Sender {
             if let Err(why) = self.send(&document).await {
                 lost(&self.journal, &document, &why);
             }
+            self.underway.end();
         }
     }
 

@@ -7,21 +7,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 
 use seaworthy_core::exchange::{Finished, Observer};
+use seaworthy_core::route::RouteId;
 use seaworthy_telemetry::metrics::{Registry, Worker};
 
 /// As many sets of cells as there are cores. A thread keeps to one, so that it seldom waits for another.
 #[derive(Debug)]
-pub(super) struct Counted(Box<[Mutex<Worker>]>);
+pub(super) struct Counted {
+    cells: Box<[Mutex<Worker>]>,
+    numbers: Arc<[RouteId]>,
+}
 
 impl Counted {
-    pub(super) fn new(registry: &Arc<Registry>) -> Self {
+    /// Counts routes under these lasting numbers.
+    pub(super) fn new(registry: &Arc<Registry>, numbers: Arc<[RouteId]>) -> Self {
         let cores = available_parallelism().map_or(1, NonZeroUsize::get);
         let workers = std::iter::repeat_with(|| Mutex::new(registry.worker()));
-        Self(workers.take(cores).collect())
+        Self {
+            cells: workers.take(cores).collect(),
+            numbers,
+        }
     }
 
     fn with(&self, count: impl FnOnce(&Worker)) {
-        let mine = &self.0[place() % self.0.len()];
+        let mine = &self.cells[place() % self.cells.len()];
         count(&mine.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
@@ -46,6 +54,11 @@ impl Observer for Counted {
     }
 
     fn finished(&self, done: &Finished<'_>) {
-        self.with(|worker| worker.finished(done));
+        let lasting = self.numbers.get(done.route.index()).copied();
+        let lasting = Finished {
+            route: lasting.unwrap_or_default(),
+            ..*done
+        };
+        self.with(|worker| worker.finished(&lasting));
     }
 }

@@ -24,7 +24,6 @@ use http_body_util::BodyExt as _;
 use http_body_util::combinators::MapErr;
 use seaworthy_core::clock::Clock;
 use seaworthy_core::names::event;
-use seaworthy_core::route::RouteTable;
 use seaworthy_health::{Board, Snapshot, View};
 use seaworthy_http::error::{BodyError, Error};
 use seaworthy_http::exchange::Exchange;
@@ -42,10 +41,13 @@ use seaworthy_telemetry::metrics::Registry;
 use tokio::runtime::Handle;
 use tower::ServiceBuilder;
 
-use crate::armour::{self, Access, Armour};
-use crate::components::{Components, State};
-use crate::config::Config;
+use crate::armour::{self, Armour};
+use crate::components::{Components, Prepared, State};
 use crate::config::endpoints::Listener;
+use crate::config::{Config, Route};
+use crate::documents::Documents;
+use crate::flags::Flags;
+use crate::secrets::Keeper;
 use crate::stack::guards;
 use crate::views::{self, Table};
 
@@ -60,9 +62,16 @@ type Read = MapErr<Body, fn(axum::Error) -> BodyError>;
 /// forgotten on the tokio runtime that this is called on, for as long as that runs.
 ///
 /// # Errors
-/// There is no runtime, or a file that `config` names cannot be read or does not hold what it should.
+/// There is no runtime, a file that `config` names cannot be read or does not hold what it should, a route asks for the schemas of
+/// an app that describes itself, or `secrets` are defined, which nobody asks for here.
 pub fn setup(router: Router, config: &Config) -> anyhow::Result<Router> {
     Handle::try_current().context("call this on a tokio runtime")?;
+    if !config.secrets.is_empty() {
+        // Without an answer a setting has the reference itself as its value, which anybody can guess.
+        anyhow::bail!(
+            "`secrets` is for `seaworthy run`: nobody asks for them around a router; take the section out, and write `${{env:NAME}}` where a setting needs one"
+        );
+    }
     for section in left_out(config) {
         tracing::warn!(
             event = event::CONFIG_WARNING,
@@ -70,12 +79,17 @@ pub fn setup(router: Router, config: &Config) -> anyhow::Result<Router> {
             "`{section}` is for `seaworthy run`, and does nothing around a router"
         );
     }
-    let patterns = config.routes.iter().map(|route| route.pattern.as_str());
-    let routes = Arc::new(RouteTable::try_new(patterns).context("routes")?);
-    let registry = Registry::new(routes.templates());
+    let config = &what_holds(config);
+    let registry = Registry::new(&[]);
     let clock = Clock::new(Instant::now(), 1);
     let armour = Armour::new(config, clock, &registry, &Journal::new());
-    let access = Access::build(config, &routes, clock, &registry)?;
+    let prepared = Prepared::build(config, clock, &registry, None)?;
+    if let Some(described) = prepared.access.described.first() {
+        anyhow::bail!(
+            "`schema: openapi` of `{}` is for `seaworthy run`: nobody asks a router what it takes; put the schema into a file and name that",
+            described.pattern
+        );
+    }
     let name = config.service.name.clone();
     let snapshot = Snapshot::new(name, config.service.version.clone(), SystemTime::now());
     let state = State {
@@ -84,11 +98,14 @@ pub fn setup(router: Router, config: &Config) -> anyhow::Result<Router> {
         keep_alive: Duration::ZERO,
         most_connections: None,
         registry,
-        routes,
+        names: Arc::default(),
         armour: armour.clone(),
-        access,
+        flags: Flags::start(config)?,
+        documents: Documents::default(),
+        asker: None,
+        secrets: Keeper::default(),
     };
-    let components = Components::build(config, state);
+    let components = Components::build(1, config, prepared, &state);
     beside(config, &components, &armour);
     let views = table(config, &components, armour);
     Ok(around(router, &components, views))
@@ -96,15 +113,41 @@ pub fn setup(router: Router, config: &Config) -> anyhow::Result<Router> {
 
 /// Sections that ask for something that is not done here: a rule that does not hold must not look as if it did.
 fn left_out(config: &Config) -> impl Iterator<Item = &'static str> {
+    let any = |asks: fn(&Route) -> bool| config.routes.iter().any(asks);
+    let views = config.endpoints.iter().map(|endpoint| endpoint.view);
     let asked = [
         ("breakers", !config.breakers.is_empty()),
+        ("documents", !config.documents.is_empty()),
+        ("env", !config.env.is_empty()),
         ("retry", config.retry.is_some()),
         ("fallbacks", !config.fallbacks.is_empty()),
         ("egress", !config.egress.is_empty()),
+        ("features.webhook", config.features.webhook.is_some()),
+        ("routes[].retry", any(|route| route.retry.is_some())),
+        ("routes[].breaker", any(|route| route.breaker.is_some())),
+        ("endpoints", views.into_iter().any(|view| !is_shown(view))),
     ];
     asked
         .into_iter()
         .filter_map(|(section, asked)| asked.then_some(section))
+}
+
+/// `config` without what is left out: a fallback that nobody serves must not show its feature as degraded.
+fn what_holds(config: &Config) -> Config {
+    let mut config = config.clone();
+    config.breakers.clear();
+    config.fallbacks.clear();
+    config.egress.clear();
+    config.retry = None;
+    for route in &mut config.routes {
+        (route.retry, route.breaker) = (None, None);
+    }
+    config
+}
+
+/// Whether it shows something that is known here.
+const fn is_shown(view: View) -> bool {
+    matches!(view, View::Metrics | View::Security)
 }
 
 /// What the rules do beside the requests.
@@ -116,8 +159,8 @@ fn beside(config: &Config, components: &Components, armour: &Armour) {
     {
         tokio::spawn(armour::watch_memory(armour.pools.pressure(), memory));
     }
-    if let Some(jwks) = components.access.jwks.clone() {
-        tokio::spawn(jwks.keep());
+    if let Some(fetched) = components.access.fetched.clone() {
+        tokio::spawn(fetched.jwks.keep());
     }
     tokio::spawn(armour::tend(config, armour));
 }
@@ -125,7 +168,7 @@ fn beside(config: &Config, components: &Components, armour: &Armour) {
 /// The paths of the file that show what is known here.
 fn table(config: &Config, components: &Components, armour: Armour) -> Table {
     let mut entries = views::mounted(config, Listener::Public);
-    entries.retain(|entry| matches!(entry.ask.view, View::Metrics | View::Security));
+    entries.retain(|entry| is_shown(entry.ask.view));
     let (board, registry) = (components.board.clone(), components.registry.clone());
     Table::new(entries, board, registry, armour)
 }
@@ -135,7 +178,7 @@ fn around(router: Router, components: &Components, views: Table) -> Router {
     let rules = &components.rules;
     let observer = components
         .metrics
-        .then(|| Counted::new(&components.registry));
+        .then(|| Counted::new(&components.registry, components.numbers.clone()));
     router.layer(
         ServiceBuilder::new()
             .map_request(met)
@@ -143,7 +186,7 @@ fn around(router: Router, components: &Components, views: Table) -> Router {
             .layer(ObserveLayer::new(observer.map(Arc::new)))
             .layer(MountLayer::new(Arc::new(views)))
             .layer(HeadersLayer::new(rules.headers.clone()))
-            .layer(RescueLayer::new(components.errors))
+            .layer(RescueLayer::new(components.errors).wrapping(components.wraps))
             .layer(guards(components, rules.limits.anywhere(), TokioTimer))
             .map_request(|request: Request<Checked<Limited<Read>>>| request.map(Body::new))
             .map_response(|response: Response| response.map(readable))
@@ -183,6 +226,12 @@ mod tests {
     use super::*;
     use crate::config::{Breaker, Retry};
 
+    fn yaml(text: &str) -> Config {
+        use seaworthy_config::{Format, Layer, Loader};
+        let loader = Loader::new().text(Layer::File, "seaworthy.yaml", text, Format::Yaml);
+        loader.load().expect("a configuration").value
+    }
+
     #[test]
     fn without_a_runtime_there_is_an_error_and_no_panic() {
         let said = setup(Router::new(), &Config::default()).expect_err("no runtime");
@@ -198,5 +247,32 @@ mod tests {
         assert_eq!(left_out(&config).collect::<Vec<_>>(), ["breakers", "retry"]);
         let set_up = setup(Router::new(), &config);
         assert!(set_up.is_ok(), "the rest is there: {set_up:?}");
+        let text = "endpoints: [{path: /m, view: metrics}, {path: /live, view: live}]\nroutes: [{match: /a, retry: {max: 1}}]\nfeatures: {webhook: {url: 'http://127.0.0.1:1/'}}";
+        let config = yaml(text);
+        assert_eq!(
+            left_out(&config).collect::<Vec<_>>(),
+            ["features.webhook", "routes[].retry", "endpoints"]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_reference_to_a_secret_never_becomes_the_secret() {
+        let text = "secrets: {jwt: {file: /run/secrets/jwt}}\nauth: {jwt: {algorithms: [HS256], secret: '${secret:jwt}'}}";
+        let said = setup(Router::new(), &yaml(text)).expect_err("nobody asks for it");
+        assert!(said.to_string().contains("${env:NAME}"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_hold_here_is_refused_or_does_nothing() {
+        let fallbacks =
+            "fallbacks: {untold: {default: FIXED, routes: [/a], variable: NOWHERE_SET}}";
+        let config = yaml(fallbacks);
+        assert!(setup(Router::new(), &config).is_ok());
+        let feature = seaworthy_health::Features::global().fallback("untold");
+        assert_eq!(feature, None, "nobody serves the fallback");
+        let described = "routes: [{match: POST /a, validate: {schema: openapi}}]";
+        let config = yaml(described);
+        let said = setup(Router::new(), &config).expect_err("nobody asks");
+        assert!(said.to_string().contains("name that"), "{said}");
     }
 }

@@ -11,7 +11,7 @@ use seaworthy_core::address::Address;
 use serde_json::Value;
 
 use crate::failure::Failure;
-use crate::instance::client::{self, Question};
+use crate::instance::client::{self, Answer, Question};
 use crate::instance::{Instance, ReadError, folder};
 
 /// Which instance is meant.
@@ -146,6 +146,18 @@ impl Found {
         body: Option<Value>,
         timeout: Duration,
     ) -> anyhow::Result<Value> {
+        let answer = self.answer(method, path, body, timeout).await?;
+        self.document(path, answer)
+    }
+
+    /// Asks the admin API, and leaves it to the caller to make something of the answer.
+    pub(super) async fn answer(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        timeout: Duration,
+    ) -> anyhow::Result<Answer> {
         let body = body.map(|body| body.to_string());
         let pid = self.instance.pid;
         let Some(admin) = &self.admin else {
@@ -161,7 +173,12 @@ impl Found {
             ..Question::get(path)
         };
         let answer = client::call(admin, question, timeout).await;
-        let answer = answer.map_err(|error| Failure::unreachable(format!("pid {pid} lives but its admin API does not answer: {error}; kill -TERM {pid} stops it without")))?;
+        answer.map_err(|error| Failure::unreachable(format!("pid {pid} lives but its admin API does not answer: {error}; kill -TERM {pid} stops it without")).into())
+    }
+
+    /// The document of an answer.
+    pub(super) fn document(&self, path: &str, answer: Answer) -> anyhow::Result<Value> {
+        let pid = self.instance.pid;
         if answer.status == StatusCode::NO_CONTENT {
             return Ok(Value::Null);
         }

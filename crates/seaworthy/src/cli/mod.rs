@@ -8,9 +8,14 @@ mod bench;
 mod check;
 mod config;
 mod ctl;
+mod environment;
 mod errors;
 mod explain;
+mod files;
+mod fleet;
 mod health;
+mod init;
+mod lint;
 mod locate;
 mod mock;
 mod openapi;
@@ -36,7 +41,9 @@ pub use config::{ConfigArgs, options};
 pub use ctl::CtlArgs;
 pub use errors::ErrorsArgs;
 pub use explain::ExplainArgs;
+pub use fleet::FleetArgs;
 pub use health::HealthArgs;
+pub use init::InitArgs;
 pub use locate::Which;
 pub use mock::MockArgs;
 pub use openapi::OpenapiArgs;
@@ -82,6 +89,8 @@ pub struct Global {
 pub enum Verb {
     /// Run a service behind its hardening
     Run(RunArgs),
+    /// Write a short configuration file for the project in this folder
+    Init(InitArgs),
     /// Serve a small upstream for trying things out
     Mock(MockArgs),
     /// Show how the running instance is
@@ -104,6 +113,8 @@ pub enum Verb {
     Explain(ExplainArgs),
     /// Check and show the configuration
     Config(ConfigArgs),
+    /// Look at all instances that follow a registry
+    Fleet(FleetArgs),
     /// Show what answers look like, and check one
     Schema(SchemaArgs),
     /// Print which paths are answered, as OpenAPI
@@ -218,8 +229,10 @@ fn execute(global: &Global, verb: Verb) -> anyhow::Result<u8> {
             Verb::Stop(args) => stop::execute(global, &args).await,
             Verb::Prestop(args) => prestop::execute(global, &args).await,
             Verb::Explain(args) => explain::execute(global, &args),
-            Verb::Config(args) => config::execute(global, &args),
             Verb::Openapi(args) => openapi::execute(global, &args),
+            Verb::Config(args) => return config::execute(global, &args).await,
+            Verb::Init(args) => return init::execute(global, &args),
+            Verb::Fleet(args) => return fleet::execute(global, &args).await,
             Verb::Schema(args) => return schema::execute(global, &args),
             Verb::Bench(args) => return bench::execute(global, args).await,
             Verb::Check(args) => return check::execute(global, &args).await,
@@ -307,6 +320,8 @@ mod tests {
             "seaworthy run --set x",
             "seaworthy run uvicorn",
             "seaworthy stop --timeout 5",
+            // Which of two instances would be meant?
+            "seaworthy ctl limits --state-dir /a reset 192.0.2.1",
         ] {
             assert_eq!(parse(text).unwrap_err().exit_code(), 2, "{text}");
         }

@@ -1,23 +1,27 @@
 //! What the configuration describes, built: everything a worker needs and nothing that listens or serves yet.
 //!
-//! It is shared by all threads and never changes; a new configuration will mean new components and one swapped pointer.
+//! It is shared by all threads and never changes: a new configuration means new components and one swapped pointer.
 
 mod rules;
 
 use std::num::NonZeroUsize;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::Context as _;
+use seaworthy_core::clock::Clock;
 use seaworthy_core::exchange::Observer;
 use seaworthy_core::identity::TrustedProxies;
 use seaworthy_core::names::metric;
 use seaworthy_core::quantity::Bound;
-use seaworthy_core::route::RouteTable;
+use seaworthy_core::route::{RouteId, RouteTable};
+use seaworthy_core::route_names::RouteNames;
 use seaworthy_health::Board;
 use seaworthy_health::probe::traffic::Watch;
 use seaworthy_http::drain::Drain;
 use seaworthy_http::edge::{Edge, Limits};
+use seaworthy_http::flags::Live;
 use seaworthy_http::identify;
 use seaworthy_http::rescue::Format;
 use seaworthy_http::timeout;
@@ -28,8 +32,12 @@ use seaworthy_telemetry::metrics::Registry;
 use crate::armour::{Access, Armour};
 use crate::config::check::Check;
 use crate::config::endpoints::Listener;
-use crate::config::observe::ErrorFormat;
+use crate::config::observe::{ErrorFormat, Wrap};
 use crate::config::{Config, Route};
+use crate::documents::Documents;
+use crate::flags::Flags;
+use crate::reload::Asker;
+use crate::secrets::Keeper;
 use crate::views::{self, Entry, Table};
 
 pub use rules::Rules;
@@ -40,6 +48,10 @@ const LONG: Duration = Duration::from_secs(86_400);
 /// See the [module documentation](self).
 #[derive(Debug)]
 pub struct Components {
+    /// Which configuration this is since the start.
+    pub number: u64,
+    /// The numbers of routes that outlive it.
+    pub numbers: Arc<[RouteId]>,
     /// Data-plane threads.
     pub threads: usize,
     /// The app's instances.
@@ -50,6 +62,8 @@ pub struct Components {
     pub identify: identify::Config,
     /// The shape of errors.
     pub errors: Format,
+    /// Whether failures of the app have that shape, too.
+    pub wraps: bool,
     /// Body limits by route.
     pub sizes: Vec<Option<u64>>,
     /// Time limits by route.
@@ -57,7 +71,7 @@ pub struct Components {
     /// Views on the public listener.
     public_views: Vec<Entry>,
     /// Views on the admin listener.
-    pub admin_views: Vec<Entry>,
+    admin_views: Vec<Entry>,
     /// What probes are answered from.
     pub board: Board,
     /// All metrics.
@@ -70,7 +84,10 @@ pub struct Components {
     pub rules: Rules,
     /// Who may come in, and with what.
     pub access: Access,
+    /// The feature flags that requests are told of, when they are.
+    pub flags: Option<Live>,
     armour: Armour,
+    asker: Option<Asker>,
     /// Connections of one worker.
     pub max_connections: usize,
     limits: Limits,
@@ -93,76 +110,126 @@ pub struct State {
     pub most_connections: Option<u32>,
     /// All metrics.
     pub registry: Arc<Registry>,
-    /// The routes that everything counts by.
-    pub routes: Arc<RouteTable>,
+    /// The numbers of all routes that there were.
+    pub names: Arc<Mutex<RouteNames>>,
     /// What the rules in front of the app remember.
     pub armour: Armour,
+    /// Where the configuration can be taken in anew, if it can.
+    pub asker: Option<Asker>,
+    /// Secrets, and the fields that hold some.
+    pub secrets: Keeper,
+    /// The feature flags.
+    pub flags: Flags,
+    /// The application's own settings.
+    pub documents: Documents,
+}
+
+/// What may turn out wrong although the configuration itself is sound, such as a file that it names: built before anything
+/// changes.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The routes that everything goes by.
+    pub routes: Arc<RouteTable>,
     /// Who may come in, and with what.
     pub access: Access,
 }
 
+impl Prepared {
+    /// Reads and builds what `config` names, over what is known from `before`.
+    ///
+    /// # Errors
+    /// A pattern or a file that is not what it should be.
+    pub fn build(
+        config: &Config,
+        clock: Clock,
+        registry: &Arc<Registry>,
+        before: Option<&Access>,
+    ) -> anyhow::Result<Self> {
+        let patterns = config.routes.iter().map(|route| route.pattern.as_str());
+        let routes = Arc::new(RouteTable::try_new(patterns).context("routes")?);
+        let access = Access::build(config, &routes, clock, registry, before)?;
+        Ok(Self { routes, access })
+    }
+}
+
+impl State {
+    /// The lasting numbers of `routes`, which are known to the metrics from then on.
+    fn number(&self, routes: &RouteTable) -> Arc<[RouteId]> {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let numbers = names.number(routes);
+        self.registry.renew(names.templates());
+        numbers
+    }
+
+    /// All templates by their lasting numbers.
+    pub fn templates(&self) -> Vec<String> {
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.templates().to_vec()
+    }
+}
+
 impl Components {
-    /// Builds what `config` describes.
-    pub fn build(config: &Config, state: State) -> Self {
+    /// Builds what `config` describes, for the time after the configuration before it.
+    pub fn build(number: u64, config: &Config, prepared: Prepared, state: &State) -> Self {
+        let Prepared { routes, access } = prepared;
+        let numbers = state.number(&routes);
         let threads = config.threads.map_or_else(cores, usize::from);
         let roster = state.roster.clone();
         state.registry.read(&metric::REQUESTS_PARKED, &[], move || {
             f64::from(roster.parked())
         });
         let limits = &config.limits;
-        let routes: Vec<Option<&Route>> = std::iter::once(None)
+        let by_route: Vec<Option<&Route>> = std::iter::once(None)
             .chain(config.routes.iter().map(Some))
             .collect();
-        let timeouts: Vec<timeout::Limits> = routes
+        let timeouts: Vec<timeout::Limits> = by_route
             .iter()
             .map(|route| time_limits(config, *route))
             .collect();
         Self {
+            number,
+            numbers,
             threads,
-            pool: pool(config, &state, threads),
-            identify: identify::Config {
-                // Checked when the configuration was; an entry that is none would simply not be trusted.
-                trusted: TrustedProxies::try_new(&config.listen.trusted_proxies)
-                    .unwrap_or_default(),
-                request_id: config.request_id,
-                trace: config.traces.context,
-                routes: state.routes.clone(),
-            },
+            pool: pool(config, state, threads),
+            identify: identity(config, routes),
             errors: match config.errors.format {
                 ErrorFormat::Envelope => Format::Envelope,
                 ErrorFormat::Problem => Format::Problem,
             },
-            sizes: routes.iter().map(|route| largest(config, *route)).collect(),
+            wraps: config.errors.wrap_upstream == Wrap::NotJson,
+            sizes: by_route
+                .iter()
+                .map(|route| largest(config, *route))
+                .collect(),
             rules: Rules::build(
                 config,
-                &routes,
+                &by_route,
                 &timeouts,
                 &state.armour,
-                &state.access,
+                &access,
+                &state.secrets,
                 &state.registry,
             ),
             timeouts,
-            armour: state.armour,
-            access: state.access,
+            armour: state.armour.clone(),
+            asker: state.asker.clone(),
+            access,
+            flags: state.flags.told(config),
             public_views: views::mounted(config, Listener::Public),
             admin_views: views::mounted(config, Listener::Admin),
-            board: state.board,
-            registry: state.registry,
+            board: state.board.clone(),
+            registry: state.registry.clone(),
             metrics: config.metrics.enabled,
             traffic: Watch::new(config.health.checks.iter().filter_map(Check::watched)),
             max_connections: usize::try_from(limits.max_connections)
                 .unwrap_or(usize::MAX)
                 .div_ceil(threads),
-            limits: Limits {
-                head: usize::try_from(limits.max_header_bytes.0).unwrap_or(usize::MAX),
-                target: usize::try_from(limits.max_uri.0).unwrap_or(usize::MAX),
-                fields: usize::from(limits.max_headers),
-            },
+            limits: heads(limits),
             http2: config.listen.http2,
             header_timeout: limits.header_timeout.0,
             idle: limits.idle.0,
             stall: limits.body_idle.get().map_or(LONG, |idle| idle.0),
-            roster: state.roster,
+            roster: state.roster.clone(),
         }
     }
 
@@ -181,6 +248,19 @@ impl Components {
             self.registry.clone(),
             self.armour.clone(),
         )
+        .asking(self.asker.clone())
+    }
+
+    /// The views of the admin listener.
+    pub fn admin_table(&self) -> Table {
+        let (board, registry) = (self.board.clone(), self.registry.clone());
+        Table::new(
+            self.admin_views.clone(),
+            board,
+            registry,
+            self.armour.clone(),
+        )
+        .asking(self.asker.clone())
     }
 
     /// The edge of one worker.
@@ -196,6 +276,25 @@ impl Components {
             drain,
             observer,
         }
+    }
+}
+
+fn identity(config: &Config, routes: Arc<RouteTable>) -> identify::Config {
+    identify::Config {
+        // Checked when the configuration was; an entry that is none would simply not be trusted.
+        trusted: TrustedProxies::try_new(&config.listen.trusted_proxies).unwrap_or_default(),
+        request_id: config.request_id,
+        trace: config.traces.context,
+        routes,
+    }
+}
+
+/// How large the heads of requests may be.
+fn heads(limits: &crate::config::Limits) -> Limits {
+    Limits {
+        head: usize::try_from(limits.max_header_bytes.0).unwrap_or(usize::MAX),
+        target: usize::try_from(limits.max_uri.0).unwrap_or(usize::MAX),
+        fields: usize::from(limits.max_headers),
     }
 }
 

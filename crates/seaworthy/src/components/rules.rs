@@ -12,6 +12,7 @@ use seaworthy_telemetry::metrics::Registry;
 
 use crate::armour::{self, Access, Armour, Limiting, Repeats};
 use crate::config::{self, Config, Route};
+use crate::secrets::Keeper;
 
 /// See the [module documentation](self). What is indexed by route begins with requests that have none.
 #[derive(Clone, Debug)]
@@ -50,21 +51,23 @@ impl Rules {
         timeouts: &[timeout::Limits],
         armour: &Armour,
         access: &Access,
+        secrets: &Keeper,
         registry: &Arc<Registry>,
     ) -> Self {
         let headers = routes.iter().map(|route| {
             let own = route.map(|route| &route.headers);
-            config::headers::set(&config.headers, own)
+            config::headers::set(&config.headers, own, &|template| secrets.live(template))
         });
         let circuits = armour.breakers.circuits(config, routes);
+        let rules = armour.rules();
         Self {
-            fallbacks: armour.fallbacks.clone(),
-            retries: retries(config, routes, timeouts, registry),
+            fallbacks: rules.fallbacks.cover(),
+            retries: retries(config, routes, timeouts, rules.repeats.as_ref()),
             attempts: attempts(config, routes, timeouts),
             circuits,
             headers: headers.collect(),
             bans: armour.ban_guard(routes, access.exempts(config)),
-            limits: armour.limits.clone(),
+            limits: rules.limits.clone(),
             abuse: armour.abuse_guard(config, registry),
             concurrency: armour.pools.rules(config, routes, registry),
             pressure: armour.pools.pressure(),
@@ -78,17 +81,14 @@ fn retries(
     config: &Config,
     routes: &[Option<&Route>],
     timeouts: &[timeout::Limits],
-    registry: &Registry,
+    repeats: Option<&Repeats>,
 ) -> Arc<[Option<Arc<Plan>>]> {
-    let usual = config.retry.as_ref();
-    let own = |route: &Option<&Route>| route.and_then(|route| route.retry.clone());
-    let first = usual.cloned().or_else(|| routes.iter().find_map(own));
-    let Some(first) = first else {
+    let Some(repeats) = repeats else {
         return Arc::default();
     };
-    let repeats = Repeats::new("app", &first, registry);
     let plans = routes.iter().zip(timeouts).map(|(route, limits)| {
-        let retry = route.and_then(|route| route.retry.as_ref()).or(usual)?;
+        let own = route.and_then(|route| route.retry.as_ref());
+        let retry = own.or(config.retry.as_ref())?;
         repeats.plan(retry, armour::deadline(limits))
     });
     plans.collect()
@@ -99,10 +99,12 @@ fn attempts(
     routes: &[Option<&Route>],
     timeouts: &[timeout::Limits],
 ) -> Arc<[Option<Duration>]> {
+    // Whoever has to learn of an app that hangs.
+    let is_told = !config.breakers.is_empty() || !config.fallbacks.is_empty();
     let limits = routes.iter().zip(timeouts).map(|(route, limits)| {
         let own = route.and_then(|route| route.attempt_timeout);
         let chosen = own.unwrap_or(config.limits.attempt_timeout).get();
-        let learns = || armour::attempt(limits).filter(|_| !config.breakers.is_empty());
+        let learns = || armour::attempt(limits).filter(|_| is_told);
         chosen.map(|limit| limit.get()).or_else(learns)
     });
     limits.collect()

@@ -9,6 +9,7 @@ use seaworthy_core::address::Address;
 use seaworthy_core::quantity::Duration;
 use serde::{Deserialize, Serialize};
 
+use super::flags::Told;
 use super::restart::Restart;
 
 /// The service behind, how it is started and kept alive.
@@ -17,6 +18,7 @@ use super::restart::Restart;
 pub struct App {
     /// The command that starts the app: a list of words, or one text that is split like a shell would, without expanding
     /// anything. Default: what stands after `--` on the command line.
+    #[schemars(extend("x-verbatim" = true))]
     pub command: Option<Command>,
     /// Where the app listens, when Seaworthy is not to choose: `127.0.0.1:8001`, `unix:/path`. Without a command, a
     /// service that something else runs. Default: chosen, and told to servers that are known.
@@ -32,6 +34,8 @@ pub struct App {
     pub instances: u16,
     /// How long an idle connection to the app is kept. Default: a little less than the server itself keeps it.
     pub idle_timeout: Option<Duration>,
+    /// How the app is told of feature flags.
+    pub flags: Told,
     /// What happens when the app ends by itself.
     pub restart: Restart,
     /// How long the app may take to start.
@@ -52,6 +56,7 @@ impl Default for App {
             port_env: vec!["PORT".into(), "API_PORT".into()],
             instances: 1,
             idle_timeout: None,
+            flags: Told::default(),
             restart: Restart::default(),
             startup: Startup::default(),
             forward_signals: vec![Signal::Usr1, Signal::Usr2],

@@ -9,6 +9,7 @@ use seaworthy_core::quantity::Duration;
 use seaworthy_http::auth::jwt;
 use serde::{Deserialize, Serialize};
 
+use super::text::web;
 use super::{Config, Limits, Preset};
 
 /// The header that API keys come in unless another is named.
@@ -90,6 +91,7 @@ fn usual_header() -> String {
 /// Which tokens are believed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("x-instead" = ["key", "secret", "jwks"]))]
 pub struct Jwt {
     /// The algorithms that are allowed: `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384`, `EdDSA`, or `HS256`,
     /// `HS384`, `HS512` with a shared secret. Required.
@@ -423,22 +425,24 @@ fn keys_of(jwt: &Jwt, needs_secret: Option<bool>, findings: &mut Findings) {
     }
 }
 
-/// A URL that is asked by us, again and again.
+/// A key set that is fetched: whoever can change it on its way can write tokens.
 fn remote(path: &str, url: &str, findings: &mut Findings) {
     match url.parse::<Dsn>() {
         Err(bad) => drop(findings.error(path, bad.to_string())),
-        Ok(url) => address(path, &url, findings),
+        Ok(url) => {
+            web(path, &url, &[], findings);
+            if url.scheme() == "http" && !is_here(&url.host()) {
+                findings
+                    .warning(path, "whoever sits between can put keys of his own in")
+                    .help("write an https:// URL");
+            }
+        }
     }
 }
 
-fn address(path: &str, url: &Dsn, findings: &mut Findings) {
-    if !matches!(url.scheme(), "http" | "https") {
-        findings
-            .error(path, format!("`{}` is not spoken here", url.scheme()))
-            .help("write an http:// or https:// URL");
-    } else if let Some(why) = url.forbidden(&[]) {
-        findings.error(path, why);
-    }
+fn is_here(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    address.map_or(host == "localhost", |address| address.is_loopback())
 }
 
 fn decider(policy: &Policy, findings: &mut Findings) {
@@ -448,7 +452,7 @@ fn decider(policy: &Policy, findings: &mut Findings) {
             .help("set `url` to a decision service, or `cedar.policies` to a file");
     }
     if let Some(url) = &policy.url {
-        address("auth.policy.url", url, findings);
+        web("auth.policy.url", url, &[], findings);
     }
     if policy.timeout.is_zero() {
         findings.error(

@@ -35,15 +35,19 @@ pub struct Bans {
     pub memory: Duration,
     /// Addresses that are counted at a time; beyond them newcomers pass uncounted. Default 100000.
     #[schemars(range(min = 16, max = 10_000_000))]
+    #[schemars(extend("x-restart" = true))]
     pub max_addresses: usize,
     /// Senders of API keys of these tiers are not counted. Default `api_key`, `premium` and `admin`.
     pub exempt_tiers: Vec<String>,
     /// Whether blocks outlive a restart, in `state_dir`. Default `true`.
+    #[schemars(extend("x-restart" = true))]
     pub persist: bool,
     /// Where blocks are kept: `memory` of this instance, or `redis`, which instances share; a block of one holds for all within a
     /// second or so. Each goes on alone while Redis is away. Default `memory`.
+    #[schemars(extend("x-restart" = true))]
     pub store: StoreKind,
     /// The key of the blocks in Redis: services that have the same share them. Default `bans`.
+    #[schemars(extend("x-restart" = true))]
     pub key: String,
 }
 
@@ -98,6 +102,7 @@ pub struct Abuse {
     pub scanner_paths: Vec<String>,
     /// Callers that are watched at a time. Default 100000.
     #[schemars(range(min = 16, max = 10_000_000))]
+    #[schemars(extend("x-restart" = true))]
     pub max_callers: usize,
 }
 

@@ -9,7 +9,7 @@ use seaworthy_core::quantity::{Duration, Share};
 use seaworthy_core::route::RouteTable;
 use serde::{Deserialize, Serialize};
 
-use super::Config;
+use super::{Config, Preset};
 
 /// The name of the breaker for whatever has none of its own.
 pub const DEFAULT: &str = "default";
@@ -34,9 +34,9 @@ pub struct Breaker {
     /// How far back counts and shares look. Default `30s`.
     pub window: Duration,
     /// How long it stays open before a probe is let through. Default `60s`.
-    pub recovery: Option<Duration>,
-    /// Another word for `recovery`.
-    pub cooldown: Option<Duration>,
+    #[serde(alias = "cooldown")]
+    #[schemars(extend("x-aliases" = ["cooldown"]))]
+    pub recovery: Duration,
     /// The open time doubles each time a probe fails, up to this, and is spread by up to a tenth. Default: it does not.
     pub recovery_max: Option<Duration>,
     /// How many probes a half-open breaker lets through, all of which have to succeed. Default 1.
@@ -79,8 +79,7 @@ impl Default for Breaker {
             threshold: Share::percent(50),
             min_calls: 20,
             window: Duration::from_secs(30),
-            recovery: None,
-            cooldown: None,
+            recovery: Duration::from_secs(60),
             recovery_max: None,
             half_open: 1,
             half_open_timeout: Duration::from_secs(120),
@@ -95,13 +94,6 @@ impl Default for Breaker {
 }
 
 impl Breaker {
-    /// How long it stays open.
-    pub fn open(&self) -> Duration {
-        self.recovery
-            .or(self.cooldown)
-            .unwrap_or(Duration::from_secs(60))
-    }
-
     /// The rules of this breaker.
     pub fn rules(&self) -> Rules {
         let doubles = self.recovery_max.map(Duration::get);
@@ -123,7 +115,7 @@ impl Breaker {
             }),
             min_calls: self.min_calls,
             window: self.window.get(),
-            open: self.open().get(),
+            open: self.recovery.get(),
             open_max: doubles,
             // Only where the time is not a promise of the file.
             jitter: if doubles.is_some() { 0.1 } else { 0.0 },
@@ -155,8 +147,7 @@ pub(super) fn validate(config: &Config, findings: &mut Findings) {
         }
         for (key, time) in [
             ("window", Some(one.window)),
-            ("recovery", one.recovery),
-            ("cooldown", one.cooldown),
+            ("recovery", Some(one.recovery)),
             ("recovery_max", one.recovery_max),
             ("half_open_timeout", Some(one.half_open_timeout)),
             ("slow_after", one.slow_after),
@@ -167,20 +158,14 @@ pub(super) fn validate(config: &Config, findings: &mut Findings) {
                     .help("write a time such as `30s`");
             }
         }
-        if one.recovery.is_some() && one.cooldown.is_some() {
-            findings
-                .error(path("cooldown"), "`recovery` says the same")
-                .related(path("recovery"))
-                .help("keep one of the two");
-        }
-        if one.recovery_max.is_some_and(|most| most < one.open()) {
+        if one.recovery_max.is_some_and(|most| most < one.recovery) {
             findings
                 .error(
                     path("recovery_max"),
                     "it is shorter than the first open time",
                 )
                 .related(path("recovery"))
-                .help(format!("write at least `{}`", one.open()));
+                .help(format!("write at least `{}`", one.recovery));
         }
         for (key, share) in [
             ("threshold", one.threshold),
@@ -199,6 +184,36 @@ pub(super) fn validate(config: &Config, findings: &mut Findings) {
         }
     }
     patterns(breakers, findings);
+    ways(config, findings);
+}
+
+/// The way out that a breaker of the preset `house` is for, once there is one.
+const AWAITED: &str = "notifications";
+
+/// A way out that is not there, or that two breakers claim.
+fn ways(config: &Config, findings: &mut Findings) {
+    let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+    for (name, one) in &config.breakers {
+        let path = format!("breakers.{name}.egress");
+        for way in &one.egress {
+            let is_awaited = config.preset == Some(Preset::House) && way == AWAITED;
+            let is_there = is_awaited || config.egress.iter().any(|other| other.name == *way);
+            if !is_there {
+                findings
+                    .warning(path.clone(), format!("`egress` has nothing called `{way}`"))
+                    .related("egress")
+                    .help("write the `name` of an entry of `egress`, or leave it out");
+            } else if let Some(other) = seen.insert(way, name) {
+                findings
+                    .error(
+                        path.clone(),
+                        format!("`{way}` belongs to `{other}` already"),
+                    )
+                    .related(format!("breakers.{other}.egress"))
+                    .help("a way out has one breaker: keep one of the two");
+            }
+        }
+    }
 }
 
 fn patterns(breakers: &BTreeMap<String, Breaker>, findings: &mut Findings) {

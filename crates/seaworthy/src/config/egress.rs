@@ -1,18 +1,18 @@
 //! The section `egress`: the app's own calls to other services, through breakers and retries.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use seaworthy_config::Findings;
-use seaworthy_core::address::Address;
+use seaworthy_config::{Findings, Template};
 use seaworthy_core::quantity::{Bound, Duration};
 use seaworthy_core::quota::Spec;
 use seaworthy_http::egress::Target;
 use serde::{Deserialize, Serialize};
 
 use super::breakers::DEFAULT;
-use super::listen::{Admin, Bind};
-use super::{Breaker, Config, Retry, retry};
+use super::listen::Bind;
+use super::{Breaker, Config, Retry, headers, limits, retry};
 
 /// A way out. The app calls `listen` as it would call `target`, and has breaker, retries and metrics for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -44,6 +44,10 @@ pub struct Egress {
     /// How long one try may take, or `none`. Default: a little less than `timeout`.
     #[serde(default)]
     pub attempt_timeout: Option<Bound<Duration>>,
+    /// Fields that every call bears, whatever the app says, such as `Authorization: Bearer ${secret:openai}`: the app needs no key
+    /// of its own then. An empty value takes a field away. Default: none.
+    #[serde(default)]
+    pub headers: BTreeMap<String, Template>,
     /// The file of the certificates that are trusted instead of those of the system. Default: none.
     #[serde(default)]
     pub ca: Option<PathBuf>,
@@ -97,7 +101,8 @@ pub(super) fn validate(config: &Config, findings: &mut Findings) {
                 .help("write an address of this machine, such as `127.0.0.1:9911`");
         }
         let taken = before.iter().any(|other| other.listen == one.listen)
-            || config.listen.public == Some(one.listen);
+            || config.listen.public == Some(one.listen)
+            || config.listen.admin.own() == Some(one.listen.0);
         if taken && one.listen.0.port() != 0 {
             findings.error(path("listen"), format!("{} is taken already", one.listen));
         }
@@ -121,12 +126,47 @@ pub(super) fn validate(config: &Config, findings: &mut Findings) {
             retry::validate(&path("retry"), own, findings);
         }
         turns(one, &path, findings);
-        let zero = |bound: Bound<Duration>| bound.get().is_some_and(Duration::is_zero);
-        if zero(one.timeout) || one.attempt_timeout.is_some_and(zero) {
+        headers::validate(&path("headers"), &one.headers, findings);
+        in_the_clear(one, &path, findings);
+        times(one, &path, findings);
+    }
+}
+
+fn times(one: &Egress, path: &dyn Fn(&str) -> String, findings: &mut Findings) {
+    for (key, bound) in [
+        ("timeout", Some(one.timeout)),
+        ("attempt_timeout", one.attempt_timeout),
+    ] {
+        if bound.and_then(Bound::get).is_some_and(Duration::is_zero) {
             findings
-                .error(path("timeout"), "no time at all would refuse every request")
+                .error(path(key), "no time at all would refuse every request")
                 .help("write `none` for no limit");
         }
+    }
+    if let Some(attempt) = one.attempt_timeout {
+        let (at, related) = (path("attempt_timeout"), path("timeout"));
+        let whole = (related.as_str(), [one.timeout, Bound::None]);
+        limits::attempt(&at, attempt, whole, findings);
+    }
+}
+
+/// A secret that goes over a network without TLS is everybody's.
+fn in_the_clear(one: &Egress, path: &dyn Fn(&str) -> String, findings: &mut Findings) {
+    let Ok(target) = one.target.parse::<Target>() else {
+        return;
+    };
+    let named = |(_, value): &(&String, &Template)| value.names().next().is_some();
+    if let Some((name, _)) = one.headers.iter().find(named)
+        && !target.secure
+        && !target.is_local()
+    {
+        findings
+            .warning(
+                path(&format!("headers.{name}")),
+                "the secret is sent without TLS, where others can read it",
+            )
+            .related(path("target"))
+            .help("write `https://` in `target`");
     }
 }
 
@@ -146,11 +186,8 @@ fn own(target: &Target, config: &Config, path: &str, findings: &mut Findings) {
     if !target.is_local() {
         return;
     }
-    let admin = match &config.listen.admin {
-        Admin::At(Address::Tcp(address)) => Some(address.port()),
-        _ => None,
-    };
-    if admin == Some(target.port()) {
+    let admin = config.listen.admin.own();
+    if admin.is_some_and(|admin| admin.port() == target.port()) {
         findings
             .error(
                 path,

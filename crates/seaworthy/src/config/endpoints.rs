@@ -21,8 +21,8 @@ pub struct Endpoint {
     /// Who answers, when the app has the path too. Default `merge` for metrics, else `own`.
     #[serde(default)]
     pub mode: Option<Mode>,
-    /// The method; `GET` takes `HEAD` too. Default `GET`, which is all that the views of this version have: they read and
-    /// change nothing.
+    /// The method; `GET` takes `HEAD` too. The view `reload` is always `POST`, all others read and are always `GET`. Default: that
+    /// of the view.
     #[serde(default)]
     pub method: Method,
     /// The listener it is on. Default `public`.
@@ -129,15 +129,7 @@ pub(super) fn validate(config: &Config, findings: &mut Findings) {
                 )
                 .help("keep one of the two");
         }
-        if endpoint.method == Method::Post {
-            findings
-                .error(
-                    format!("endpoints[{index}].method"),
-                    "this view only reads, so nobody can POST to it",
-                )
-                .related(format!("endpoints[{index}].view"))
-                .help("remove `method`; POST is for views that change something, and this version has none");
-        }
+        validate_doing(endpoint, index, findings);
         let open =
             endpoint.listen == Listener::Public && !endpoint.allow.contains(&Allow::Loopback);
         if endpoint.view == View::Security && open {
@@ -157,5 +149,27 @@ pub(super) fn validate(config: &Config, findings: &mut Findings) {
                 .related("metrics.enabled")
                 .help("remove the endpoint or set `metrics.enabled: true`");
         }
+    }
+}
+
+/// Which of the two it is, a view that is read or one that does something.
+fn validate_doing(endpoint: &Endpoint, index: usize, findings: &mut Findings) {
+    let does = endpoint.view == View::Reload;
+    if does && endpoint.mode() != Mode::Own {
+        findings
+            .error(
+                format!("endpoints[{index}].mode"),
+                "the app has no part in this",
+            )
+            .help("remove `mode`");
+    }
+    if endpoint.method == Method::Post && !does {
+        findings
+            .error(
+                format!("endpoints[{index}].method"),
+                "this view only reads, so nobody can POST to it",
+            )
+            .related(format!("endpoints[{index}].view"))
+            .help("remove `method`; POST is for the view `reload`");
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use http::{HeaderName, HeaderValue, Method};
 use schemars::JsonSchema;
 use seaworthy_config::Findings;
 use seaworthy_core::route::RouteTable;
@@ -10,7 +9,7 @@ use seaworthy_http::fallback::Cause;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Config;
+use super::{Config, headers};
 
 /// What is served instead. It announces itself: `X-Fallback: NAME=DEFAULT`, a metric, a line in the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -30,9 +29,11 @@ pub struct Fallback {
     pub to: To,
     /// The variable of the app that chooses the value. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-local" = true))]
     pub variable: Option<String>,
     /// The values that the variable may have. Default: any.
     #[serde(default)]
+    #[schemars(extend("x-local" = true))]
     pub values: Vec<String>,
     /// The status of the answer. Default 200.
     #[serde(default = "ok")]
@@ -149,18 +150,8 @@ pub(super) fn validate(config: &Config, findings: &mut Findings) {
         if let Err(error) = RouteTable::try_new(&one.routes) {
             findings.error(path("routes"), error.to_string());
         }
-        for method in &one.methods {
-            if Method::from_bytes(method.as_bytes()).is_err() {
-                findings.error(path("methods"), format!("`{method}` is no method"));
-            }
-        }
-        for (field, value) in &one.headers {
-            let fits = HeaderName::try_from(field.as_str()).is_ok()
-                && HeaderValue::try_from(value.as_str()).is_ok();
-            if !fits {
-                findings.error(path("headers"), format!("`{field}: {value}` is no field"));
-            }
-        }
+        super::text::methods(&path("methods"), &one.methods, findings);
+        headers::plain(&path("headers"), one.headers.clone(), findings);
         if !one.values.is_empty() && one.variable.is_none() {
             findings
                 .error(path("values"), "nothing says whose values these are")

@@ -16,6 +16,7 @@ use super::Config;
 #[serde(default, deny_unknown_fields)]
 pub struct Features {
     /// Where a document is posted whenever a feature is degraded or recovers. Default: nowhere.
+    #[schemars(extend("x-restart" = true))]
     pub webhook: Option<Webhook>,
 }
 
@@ -49,17 +50,8 @@ pub(super) fn validate(config: &Config, findings: &mut Findings) {
     let Some(webhook) = &config.features.webhook else {
         return;
     };
-    let url = &webhook.url;
-    if !matches!(url.scheme(), "http" | "https") {
-        findings
-            .error(
-                "features.webhook.url",
-                format!("`{}` is not spoken here", url.scheme()),
-            )
-            .help("write an http:// or https:// URL");
-    } else if let Some(why) = url.forbidden(&config.around().own) {
-        findings.error("features.webhook.url", why);
-    }
+    let own = &config.around().own;
+    super::text::web("features.webhook.url", &webhook.url, own, findings);
     if webhook.timeout.is_zero() {
         findings
             .error("features.webhook.timeout", "no time at all is not enough")

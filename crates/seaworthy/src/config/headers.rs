@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use http::{HeaderName, HeaderValue, header};
 use schemars::JsonSchema;
-use seaworthy_config::Findings;
-use seaworthy_http::headers::{Action, Entry, Set};
+use seaworthy_config::{Findings, Template};
+use seaworthy_http::headers::{Action, Entry, Live, Set};
 use serde::{Deserialize, Serialize};
 
 /// Fields that every answer bears, refusals among them. Views have their own.
@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 pub struct Headers {
     /// Fields that make browsers careful. Default: none.
     pub security: Option<Security>,
-    /// Fields by name, whatever the app says; an empty value takes the field away. Default: none.
-    pub set: BTreeMap<String, String>,
+    /// Fields by name, whatever the app says; an empty value takes the field away. They may name secrets. Default: none.
+    pub set: BTreeMap<String, Template>,
 }
 
 /// Fields that make browsers careful.
@@ -105,15 +105,38 @@ impl Security {
 }
 
 /// The fields of a route: those of all, and its own over them. What cannot be written was refused before.
-pub fn set(headers: &Headers, own: Option<&BTreeMap<String, String>>) -> Set {
+pub fn set(
+    headers: &Headers,
+    own: Option<&BTreeMap<String, Template>>,
+    living: &Living<'_>,
+) -> Set {
     let security = headers.security.iter().flat_map(Security::entries);
     let written = headers.set.iter().chain(own.into_iter().flatten());
     security
-        .chain(written.filter_map(|(name, value)| entry(name, value)))
+        .chain(written.filter_map(|(name, value)| entry(name, value, living)))
         .collect()
 }
 
-fn entry(name: &str, value: &str) -> Option<Entry> {
+/// The fields of calls.
+pub fn calls(written: &BTreeMap<String, Template>, living: &Living<'_>) -> Set {
+    let entries = written.iter();
+    entries
+        .filter_map(|(name, value)| entry(name, value, living))
+        .collect()
+}
+
+/// Gives the value of a text that names secrets, and keeps it up to date.
+pub type Living<'a> = dyn Fn(&Template) -> Option<Live> + 'a;
+
+fn entry(name: &str, value: &Template, living: &Living<'_>) -> Option<Entry> {
+    if value.names().next().is_some() {
+        return Some(Entry {
+            name: HeaderName::try_from(name).ok()?,
+            action: Action::Live(living(value)?),
+            secure_only: false,
+        });
+    }
+    let value = value.with("");
     let action = match value.trim() {
         "" => Action::Remove,
         value => Action::Set(HeaderValue::from_str(value).ok()?),
@@ -135,8 +158,20 @@ const FRAMING: [HeaderName; 6] = [
     header::TE,
 ];
 
-pub(super) fn validate(path: &str, fields: &BTreeMap<String, String>, findings: &mut Findings) {
+pub(super) fn validate(path: &str, fields: &BTreeMap<String, Template>, findings: &mut Findings) {
+    // What a secret is, is not known here.
+    let with = |(name, value): (&String, &Template)| (name.clone(), value.with("secret"));
+    plain(path, fields.iter().map(with), findings);
+}
+
+/// The same for values that are what they say.
+pub(super) fn plain(
+    path: &str,
+    fields: impl IntoIterator<Item = (String, impl AsRef<str>)>,
+    findings: &mut Findings,
+) {
     for (name, value) in fields {
+        let value = value.as_ref();
         let at = format!("{path}.{name}");
         match HeaderName::try_from(name.as_str()) {
             Err(_) => drop(findings.error(at, format!("`{name}` is not the name of a field"))),

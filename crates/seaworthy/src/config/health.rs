@@ -33,6 +33,7 @@ pub struct Health {
     /// What readiness follows. Default `state`.
     pub gate: GateBy,
     /// When the app itself counts as broken although its process runs.
+    #[schemars(extend("x-restart" = true))]
     pub live: Live,
 }
 

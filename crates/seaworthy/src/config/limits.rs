@@ -23,7 +23,7 @@ pub struct Limits {
     /// How long the app may take to the first byte of its answer, or `none`. Default `60s`.
     pub response_timeout: Bound<Duration>,
     /// How long one try may take to the first byte of its answer, or `none`: a request that is sent again has several.
-    /// Default `none`; with a breaker anywhere, a little less than `response_timeout`.
+    /// Default `none`; with a breaker or a fallback anywhere, a little less than `response_timeout`.
     pub attempt_timeout: Bound<Duration>,
     /// How long an idle connection is kept open. Default `75s`.
     pub idle: Duration,
@@ -45,6 +45,7 @@ pub struct Limits {
     /// The most connections open at a time. Those beyond are told 503 and closed, and probes among them are answered; with TLS
     /// they are closed at once. Default 10000.
     #[schemars(range(min = 1))]
+    #[schemars(extend("x-restart" = true))]
     pub max_connections: u32,
     /// How often clients of each tier may ask: `anonymous: 100/min`. A client without a tier is `anonymous`, and is known by its
     /// principal or else by its address. Default: nobody is limited.
@@ -55,6 +56,7 @@ pub struct Limits {
     #[schemars(extend("x-merge" = "name"))]
     pub policies: Vec<Policy>,
     /// What may name a client, in the order of preference; the address is what is left. Default `[api_key, jwt, header]`.
+    #[schemars(extend("x-local" = true))]
     pub identify: Vec<Kind>,
     /// What happens to a request beyond a limit. Default `reject`.
     pub action: Action,
@@ -65,18 +67,23 @@ pub struct Limits {
     /// Limits that are tried out: counted beside those of the same name, and never enforced. Default: none.
     pub candidate: BTreeMap<String, Spec>,
     /// Where buckets live: in the `memory` of each instance, or in the `redis` that they share. Default `memory`.
+    #[schemars(extend("x-restart" = true))]
     pub store: StoreKind,
     /// How many instances share the limits: while Redis is away, each gives its share. Default 1, which gives the whole limit.
     #[schemars(range(min = 1, max = 10_000))]
+    #[schemars(extend("x-restart" = true))]
     pub replicas: u32,
     /// Whether busy clients' tokens are taken from Redis by the slice and spent here: far fewer questions, for an excess of at most
     /// a tenth of the limit. Default `false`.
+    #[schemars(extend("x-restart" = true))]
     pub lease: bool,
     /// What holds while Redis is away. Default `local`.
     pub on_store_error: OnStoreError,
     /// What keys in Redis begin with. Default `rate_limit`.
+    #[schemars(extend("x-restart" = true))]
     pub key_prefix: String,
     /// A secret that is mixed into the names of clients in Redis, so that addresses cannot be found by trying all. Default: none.
+    #[schemars(extend("x-restart" = true))]
     pub key_pepper: Option<Secret>,
     /// Clients of each limit that are counted apart at a time; further ones share one bucket. Default 100000.
     #[schemars(range(min = 16, max = 10_000_000))]
@@ -86,8 +93,10 @@ pub struct Limits {
     /// What `X-RateLimit-Reset` counts. Default `epoch`.
     pub reset: Reset,
     /// A file of API keys, in short for `auth.api_keys.file`. Default: none.
+    #[schemars(extend("x-local" = true))]
     pub keys_file: Option<PathBuf>,
     /// The header that those keys come in. Default `X-API-Key`.
+    #[schemars(extend("x-local" = true))]
     pub keys_header: Option<String>,
 }
 
@@ -180,23 +189,32 @@ pub(super) fn validate(limits: &Limits, findings: &mut Findings) {
             .help("raise `limits.max_header_bytes` or lower `limits.max_uri`");
     }
     total(limits, findings);
-    attempt(limits, findings);
+    let whole = [limits.total, limits.response_timeout];
+    attempt(
+        "limits.attempt_timeout",
+        limits.attempt_timeout,
+        ("limits.response_timeout", whole),
+        findings,
+    );
 }
 
-/// A try that may take longer than the whole request is never cut short, and nobody means that.
-fn attempt(limits: &Limits, findings: &mut Findings) {
-    let whole = [limits.total.get(), limits.response_timeout.get()];
-    if let (Some(attempt), Some(whole)) = (
-        limits.attempt_timeout.get(),
-        whole.into_iter().flatten().min(),
-    ) && whole < attempt
+/// A try that may take longer than the whole request, which has the limits `whole`, is never cut short, and nobody means that.
+pub(super) fn attempt(
+    path: &str,
+    attempt: Bound<Duration>,
+    (related, whole): (&str, [Bound<Duration>; 2]),
+    findings: &mut Findings,
+) {
+    let whole = whole.into_iter().filter_map(Bound::get).min();
+    if let (Some(attempt), Some(whole)) = (attempt.get(), whole)
+        && whole < attempt
     {
         findings
             .error(
-                "limits.attempt_timeout",
+                path,
                 format!("one try may take {attempt}, but the whole request only {whole}"),
             )
-            .related("limits.response_timeout")
+            .related(related)
             .help(format!("write at most `{whole}`"));
     }
 }

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use seaworthy_config::Findings;
 use seaworthy_core::address::Address;
 use seaworthy_core::identity::TrustedProxies;
+use seaworthy_health::probe::Variables;
 use serde::{Deserialize, Serialize};
 
 use super::text::text_setting;
@@ -18,8 +19,11 @@ use super::text::text_setting;
 #[serde(default, deny_unknown_fields)]
 pub struct Listen {
     /// The public address: `0.0.0.0:8000`, `[::]:8000`, `localhost:8000` or just `8000` for all interfaces. Default: the
-    /// address that the command names, else the port in `PORT`, else `0.0.0.0:8000`.
+    /// address that the command names, else the port in `PORT` or another variable of `app.port_env`, else `0.0.0.0:8000`.
     pub public: Option<Bind>,
+    /// Variables that hold the public host, an IP address or `localhost`, where neither `public` nor the command names one;
+    /// the first one that is set counts. Default: none.
+    pub host_env: Vec<String>,
     /// The address of probes in detail, metrics and the admin API: a loopback address, `unix:/path` or `off`. Default
     /// `127.0.0.1:9900`; when that is taken and was not set, another port is found.
     pub admin: Admin,
@@ -57,6 +61,7 @@ impl Default for Listen {
     fn default() -> Self {
         Self {
             public: None,
+            host_env: Vec::new(),
             admin: Admin::default(),
             tls: None,
             trusted_proxies: Vec::new(),
@@ -64,6 +69,24 @@ impl Default for Listen {
         }
     }
 }
+
+impl Listen {
+    /// The host that variables hold, if one does.
+    ///
+    /// # Errors
+    /// One that is none: to listen on all interfaces instead would be more than was asked for.
+    pub fn host(&self, variables: &Variables) -> Result<Option<IpAddr>, BadBind> {
+        let mut set = self.host_env.iter().filter_map(|name| variables.get(name));
+        match set.next().map(str::trim) {
+            None => Ok(None),
+            Some("localhost") => Ok(Some(IpAddr::V4(Ipv4Addr::LOCALHOST))),
+            Some(host) => host.parse().map(Some).map_err(|_| BadBind(host.to_owned())),
+        }
+    }
+}
+
+/// The public port when nothing says otherwise.
+pub const USUAL_PORT: u16 = 8000;
 
 /// An internet address to listen on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

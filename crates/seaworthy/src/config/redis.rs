@@ -21,6 +21,7 @@ pub const PORT: u16 = 6379;
 #[serde(default, deny_unknown_fields)]
 pub struct Redis {
     /// Where it is: `redis://user:password@host:6379/0`, or `rediss://…` for TLS. Default: what `env` says.
+    #[schemars(extend("x-placeholder" = "redis://unresolved:6379/0"))]
     pub url: Option<Dsn>,
     /// The variable that holds the URL where `url` does not; `app.env` counts. Default `REDIS_URL`.
     pub env: String,

@@ -37,7 +37,7 @@ pub struct Retry {
     pub idempotency_key: bool,
     /// Which share of all requests may be such repetitions, everybody's together. Default `20%`.
     pub budget: Share,
-    /// So many more in each second. Default 1.
+    /// So many may be in each second even where that is more than the share. Default 1.
     #[schemars(range(max = 1_000_000))]
     pub budget_floor: u32,
     /// Larger bodies are not kept for another try. Default `64KiB`.
@@ -170,20 +170,7 @@ impl Retry {
 }
 
 pub(super) fn validate(path: &str, retry: &Retry, findings: &mut Findings) {
-    for (at, method) in retry.methods.iter().enumerate() {
-        if method.is_empty()
-            || !method
-                .bytes()
-                .all(|byte| byte.is_ascii_uppercase() || byte == b'-')
-        {
-            findings
-                .error(
-                    format!("{path}.methods[{at}]"),
-                    format!("`{method}` is no method"),
-                )
-                .help("write capital letters, such as `GET`");
-        }
-    }
+    super::text::methods(&format!("{path}.methods"), &retry.methods, findings);
     if retry.keep_body.get() > 16 << 20 {
         findings
             .error(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use seaworthy_config::Findings;
+use seaworthy_config::{Findings, Template};
 use seaworthy_core::concurrency::Priority;
 use seaworthy_core::quantity::{Bound, Duration, Size};
 use seaworthy_core::quota::Spec;
@@ -12,9 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::auth::Demand;
 use super::concurrency::{self, Places};
-use super::limits::Limits;
 use super::validation::Validation;
-use super::{Config, Retry, headers, retry};
+use super::{Config, Retry, headers, limits, retry};
 
 /// Limits of one route, over the general ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -65,14 +64,16 @@ pub struct Route {
     #[serde(default)]
     pub retry: Option<Retry>,
     /// Whether its requests must say who makes them: `none`, `optional` or `required`. Default: as `auth.required` says.
+    #[schemars(extend("x-local" = true))]
     #[serde(default)]
     pub auth: Option<Demand>,
     /// What its bodies have to be like. Default: as `validate` says.
+    #[schemars(extend("x-local" = true))]
     #[serde(default)]
     pub validate: Option<Validation>,
-    /// Fields of its answers, over `headers`; an empty value takes a field away.
+    /// Fields of its answers, over `headers`; an empty value takes a field away. They may name secrets.
     #[serde(default)]
-    pub headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, Template>,
 }
 
 pub(super) fn validate(config: &Config, findings: &mut Findings) {
@@ -110,7 +111,14 @@ pub(super) fn validate(config: &Config, findings: &mut Findings) {
                     .help("write `none` for no limit");
             }
         }
-        attempt(&path("attempt_timeout"), route, limits, findings);
+        if let Some(attempt) = route.attempt_timeout {
+            let whole = [
+                route.timeout.unwrap_or(limits.total),
+                route.response_timeout.unwrap_or(limits.response_timeout),
+            ];
+            let whole = ("limits.response_timeout", whole);
+            limits::attempt(&path("attempt_timeout"), attempt, whole, findings);
+        }
         // A total of the route cuts an inherited time to the first byte short, and that is meant: only two that are
         // written side by side contradict each other.
         let total = route.timeout.unwrap_or(limits.total).get();
@@ -130,31 +138,6 @@ pub(super) fn validate(config: &Config, findings: &mut Findings) {
             .all(|finding| !finding.path().to_string().starts_with("routes"))
     {
         findings.error("routes", error.to_string());
-    }
-}
-
-/// A try that may take longer than the whole request is never cut short, and nobody means that.
-fn attempt(path: &str, route: &Route, limits: &Limits, findings: &mut Findings) {
-    let Some(Bound::At(attempt)) = route.attempt_timeout else {
-        return;
-    };
-    let whole = [
-        route.timeout.unwrap_or(limits.total).get(),
-        route
-            .response_timeout
-            .unwrap_or(limits.response_timeout)
-            .get(),
-    ];
-    if let Some(whole) = whole.into_iter().flatten().min()
-        && whole < attempt
-    {
-        findings
-            .error(
-                path,
-                format!("one try may take {attempt}, but the whole request only {whole}"),
-            )
-            .related("limits.response_timeout")
-            .help(format!("write at most `{whole}`"));
     }
 }
 

@@ -130,6 +130,7 @@ pub struct Hook {
     pub timeout: Option<Duration>,
     /// Runs a command, given as words.
     #[serde(default)]
+    #[schemars(extend("x-verbatim" = true))]
     pub exec: Option<Vec<String>>,
     /// Makes a request.
     #[serde(default)]

@@ -14,6 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use seaworthy_core::names::event;
 use seaworthy_http::egress::Target;
+use seaworthy_http::headers::Set;
 use seaworthy_http::rescue::Format;
 use seaworthy_telemetry::metrics::Registry;
 use tokio::net::TcpListener;
@@ -21,8 +22,9 @@ use tower::{Service as _, ServiceExt as _};
 
 use crate::armour::{Armour, Kind};
 use crate::config::observe::ErrorFormat;
-use crate::config::{Config, Egress};
+use crate::config::{Config, Egress, headers};
 use crate::failure::Failure;
+use crate::secrets::Keeper;
 
 /// Opens every way out of `config` and serves it until the process ends.
 ///
@@ -31,6 +33,7 @@ use crate::failure::Failure;
 pub async fn start(
     config: &Config,
     armour: &Armour,
+    secrets: &Keeper,
     registry: &Arc<Registry>,
 ) -> anyhow::Result<()> {
     for one in &config.egress {
@@ -40,7 +43,7 @@ pub async fn start(
                 one.listen, one.name
             ))
         })?;
-        let way = Way::build(one, config, armour, registry)
+        let way = Way::build(one, config, armour, secrets, registry)
             .with_context(|| format!("egress `{}`", one.name))?;
         let address = listener.local_addr()?;
         tracing::info!(
@@ -61,6 +64,7 @@ pub async fn start(
 struct Way {
     stack: stack::Stack,
     counted: stack::Counted,
+    fields: Arc<Set>,
 }
 
 impl Way {
@@ -68,6 +72,7 @@ impl Way {
         one: &Egress,
         config: &Config,
         armour: &Armour,
+        secrets: &Keeper,
         registry: &Arc<Registry>,
     ) -> anyhow::Result<Self> {
         let target: Target = one.target.parse()?;
@@ -82,16 +87,9 @@ impl Way {
         let outbound = stack::Outbound::new(target, tls.transpose()?);
         let errors = armour.errors.service(Kind::Egress, &one.name);
         Ok(Self {
-            stack: stack::build(
-                one,
-                circuit,
-                armour.clock,
-                registry,
-                format,
-                errors,
-                outbound,
-            ),
+            stack: stack::build(one, circuit, armour, registry, format, errors, outbound),
             counted: stack::Counted::new(&one.name, registry),
+            fields: Arc::new(headers::calls(&one.headers, &|field| secrets.live(field))),
         })
     }
 }
@@ -113,8 +111,10 @@ async fn connection(stream: tokio::net::TcpStream, peer: SocketAddr, way: Way) {
     let service = service_fn(move |request| {
         let mut stack = way.stack.clone();
         let counted = way.counted.clone();
+        let fields = way.fields.clone();
         async move {
-            let request = stack::named(request, peer);
+            let mut request = stack::named(request, peer);
+            fields.apply(request.headers_mut(), false);
             let began = std::time::Instant::now();
             let ready = stack.ready().await?;
             let answer = ready.call(request).await?;

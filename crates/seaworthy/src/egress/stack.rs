@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
-use seaworthy_core::clock::Clock;
 use seaworthy_core::names::metric;
 use seaworthy_core::quota::Quota;
 use seaworthy_core::request_id::RequestId;
@@ -29,7 +28,7 @@ use seaworthy_telemetry::metrics::{Histogram, Registry};
 use tower::ServiceBuilder;
 use tower::util::BoxCloneService;
 
-use crate::armour::{self, Repeats, Service};
+use crate::armour::{self, Armour, Repeats, Service};
 use crate::config::Egress;
 
 /// The bottom of the stack.
@@ -43,12 +42,13 @@ pub(super) type Stack = BoxCloneService<Request<Inbound>, Response<Body>, Infall
 pub(super) fn build(
     one: &Egress,
     circuit: Option<Arc<Circuit>>,
-    clock: Clock,
+    armour: &Armour,
     registry: &Registry,
     format: Format,
     errors: Arc<Service>,
     outbound: Outbound,
 ) -> Stack {
+    let clock = armour.clock;
     let limits = Limits {
         response: one.timeout.get().map(|limit| limit.get()),
         ..Limits::default()
@@ -67,7 +67,7 @@ pub(super) fn build(
             .layer(RescueLayer::new(format).watched(errors))
             // A call that waits for its turn has not begun.
             .layer(RateLimitLayer::new(
-                turns(one, clock, registry),
+                turns(one, armour, registry),
                 Memory,
                 TokioTimer,
             ))
@@ -85,7 +85,7 @@ pub(super) fn build(
 }
 
 /// How often the target may be called: one bucket, whoever calls.
-fn turns(one: &Egress, clock: Clock, registry: &Registry) -> Option<Arc<Rates>> {
+fn turns(one: &Egress, armour: &Armour, registry: &Registry) -> Option<Arc<Rates>> {
     // Checked when the configuration was.
     let quota: Quota = one.limit?.quota(false).ok()??;
     let mut policy = PolicyConfig::new(&format!("egress.{}", one.name), Some(quota));
@@ -99,6 +99,7 @@ fn turns(one: &Egress, clock: Clock, registry: &Registry) -> Option<Arc<Rates>> 
     }
     let policy = Arc::new(Policy::new(policy));
     armour::count_limits(std::slice::from_ref(&policy), registry);
+    armour.calls.add(policy.clone());
     let rules = Rules {
         tiers: true,
         cost: 1,
@@ -115,7 +116,7 @@ fn turns(one: &Egress, clock: Clock, registry: &Registry) -> Option<Arc<Rates>> 
             ietf: false,
             reset: Reset::Epoch,
         },
-        clock,
+        clock: armour.clock,
     }))
 }
 

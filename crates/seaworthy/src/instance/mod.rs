@@ -12,7 +12,10 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use http::{HeaderMap, header};
 use serde::{Deserialize, Serialize};
+
+use crate::draft::Draft;
 
 pub use status::{Phase, Status};
 
@@ -58,7 +61,7 @@ impl Instance {
     pub fn write(&self, folder: &Path) -> io::Result<()> {
         folder::prepare(folder)?;
         let text = serde_json::to_vec_pretty(self)?;
-        folder::replace(&folder.join(FILE), &text)
+        Draft::write(&folder.join(FILE), &text, 0o600)?.commit()
     }
 
     /// Reads the file in `folder`.
@@ -105,6 +108,17 @@ pub fn new_token() -> io::Result<String> {
     let mut random = [0_u8; 32];
     fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
     Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Whether a request shows the token. Compared in constant time, so that the time of an answer tells nothing about it.
+pub fn shows_token(headers: &HeaderMap, token: &str) -> bool {
+    let given = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.as_bytes().strip_prefix(b"Bearer "))
+        .unwrap_or_default();
+    let pairs = given.iter().zip(token.as_bytes());
+    let differences = pairs.fold(0, |sum, (left, right)| sum | (left ^ right));
+    given.len() == token.len() && differences == 0
 }
 
 #[cfg(test)]
@@ -164,5 +178,25 @@ mod tests {
         let (one, other) = (new_token().unwrap(), new_token().unwrap());
         assert_eq!(one.len(), 64);
         assert_ne!(one, other);
+    }
+
+    #[test]
+    fn only_the_whole_token_counts() {
+        let with = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, value.parse().expect("a value"));
+            shows_token(&headers, "secret")
+        };
+        assert!(with("Bearer secret"));
+        for bad in [
+            "Bearer secre",
+            "Bearer secrett",
+            "Bearer ",
+            "secret",
+            "Bearer Secret",
+        ] {
+            assert!(!with(bad), "{bad}");
+        }
+        assert!(!shows_token(&HeaderMap::new(), "secret"));
     }
 }

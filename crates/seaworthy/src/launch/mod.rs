@@ -31,7 +31,7 @@ mod wrapper;
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -71,6 +71,8 @@ pub struct Command<'a> {
     pub env: &'a BTreeMap<String, String>,
     /// Names of variables that carry the public port, `app.port_env`.
     pub port_env: &'a [String],
+    /// Where to listen when only the port is known.
+    pub host: Option<IpAddr>,
     /// Where the app listens by the user's own word, `app.connect`; the command is then left as it is.
     pub connect: Option<&'a Address>,
     /// Proxies in front of Seaworthy as addresses or networks, from `listen.trusted_proxies`.
@@ -195,7 +197,7 @@ impl Launcher {
                 .is_some_and(|version| version >= since)
         };
         let unix = told.unix && server.unix_since().is_none_or(known);
-        let public = public(&told, &env, command.port_env);
+        let public = public(&told, &env, &command);
         Ok(Self {
             argv: command.argv.to_vec(),
             port_env: command.port_env.to_vec(),
@@ -337,11 +339,20 @@ impl Launcher {
 }
 
 /// The command's own address, completed or replaced by the first port variable that is set.
-fn public(told: &Told, env: &BTreeMap<String, String>, port_env: &[String]) -> Option<SocketAddr> {
-    let names = port_env.iter().map(String::as_str).chain([port::VARIABLE]);
+fn public(
+    told: &Told,
+    env: &BTreeMap<String, String>,
+    command: &Command<'_>,
+) -> Option<SocketAddr> {
+    let names = command
+        .port_env
+        .iter()
+        .map(String::as_str)
+        .chain([port::VARIABLE]);
     let from_env = names
         .filter_map(|name| env.get(name)?.parse::<u16>().ok())
         .next();
     let named = told.named.public(from_env.unwrap_or(told.default_port));
-    named.or_else(|| Some(SocketAddr::from((Ipv4Addr::UNSPECIFIED, from_env?))))
+    let host = command.host.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+    named.or_else(|| Some(SocketAddr::from((host, from_env?))))
 }

@@ -41,6 +41,7 @@ fn recognise(
     Launcher::recognise(Command {
         argv: &words(argv),
         env: &map(env),
+        host: None,
         port_env: &["API_PORT".to_owned()],
         connect,
         trusted_proxies: &[],
@@ -337,6 +338,7 @@ fn proxies_in_front_are_trusted_on_tcp_so_that_the_client_is_found_behind_them()
     let launcher = Launcher::recognise(Command {
         argv: &words("fastapi run"),
         env: &BTreeMap::new(),
+        host: None,
         port_env: &[],
         connect: None,
         trusted_proxies: &["10.0.0.0/8".to_owned()],

@@ -16,7 +16,7 @@ use seaworthy_http::timer::SweepTimer;
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 
-use super::observer::Telemetry;
+use super::observer::Seen;
 use crate::components::Components;
 use crate::stack;
 
@@ -30,19 +30,19 @@ const MOMENT: Duration = Duration::from_secs(1);
 pub(super) fn courtesy(
     components: &Components,
     timer: SweepTimer,
-    telemetry: &Rc<Telemetry>,
+    seen: &Rc<Seen>,
     places: usize,
-) -> impl Fn(TcpStream, SocketAddr) {
+) -> impl Fn(TcpStream, SocketAddr) + 'static + use<> {
     // Every answer on this edge says that the connection closes.
     let leaving = Drain::default();
     leaving.advance(Phase::Propagating);
     let edge = Rc::new(Edge {
         header_timeout: MOMENT,
         idle: MOMENT,
-        ..components.edge(timer, leaving, telemetry.clone())
+        ..components.edge(timer, leaving, seen.clone())
     });
     let views = Rc::new(components.public_table());
-    let stack = stack::without_room(components, telemetry.wanted(), views);
+    let stack = stack::without_room(components, seen.wanted(), views);
     let places = Rc::new(Cell::new(places));
     move |stream, address| {
         let Some(place) = Place::take(&places) else {

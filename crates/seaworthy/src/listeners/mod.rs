@@ -6,7 +6,10 @@
 mod balance;
 mod bind;
 mod courtesy;
+mod front;
+mod newest;
 mod observer;
+mod pause;
 pub mod public;
 mod room;
 pub mod tls;

@@ -4,6 +4,7 @@ use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use seaworthy_core::budget::Ramp;
 use seaworthy_http::drain::{Drain, Phase};
@@ -15,12 +16,17 @@ use super::tls::Acceptor;
 use super::worker;
 use crate::components::Components;
 
+/// A worker changes over between two of its tasks, which are short.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// The data plane.
 #[derive(Debug)]
 pub struct Public {
     drains: Vec<Drain>,
     threads: Vec<JoinHandle<io::Result<()>>>,
     closing: watch::Sender<bool>,
+    components: watch::Sender<Arc<Components>>,
+    serving: Vec<watch::Receiver<u64>>,
 }
 
 impl Public {
@@ -35,6 +41,8 @@ impl Public {
         access: Option<&Writer>,
     ) -> io::Result<Self> {
         let (closing, closed) = watch::channel(false);
+        let newest = watch::Sender::new(components.clone());
+        let mut serving = Vec::new();
         let mut drains = Vec::new();
         let mut threads = Vec::new();
         for (index, (balance, door)) in balance::between(components.threads).into_iter().enumerate()
@@ -44,8 +52,11 @@ impl Public {
             }
             let drain = Drain::default();
             drains.push(drain.clone());
+            let (serves, served) = watch::channel(0);
+            serving.push(served);
             let parts = worker::Parts {
-                components: components.clone(),
+                components: newest.subscribe(),
+                serves,
                 listener: listener.try_clone()?,
                 balance,
                 door,
@@ -64,7 +75,22 @@ impl Public {
             drains,
             threads,
             closing,
+            components: newest,
+            serving,
         })
+    }
+
+    /// Has every worker serve with `components` from now on, and waits until all do, but not for one that is stuck.
+    pub async fn renew(&mut self, components: Arc<Components>) {
+        let number = components.number;
+        self.components.send_replace(components);
+        let all = async {
+            for worker in &mut self.serving {
+                // One that has ended serves nobody.
+                worker.wait_for(|serves| *serves >= number).await.ok();
+            }
+        };
+        tokio::time::timeout(PATIENCE, all).await.ok();
     }
 
     /// Moves every worker on to `phase`.

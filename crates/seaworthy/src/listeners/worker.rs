@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use seaworthy_http::drain::{Drain, Phase};
 use seaworthy_http::edge::{self, Edge, Peer};
 use seaworthy_http::timer::SweepTimer;
@@ -17,8 +18,10 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::spawn_local;
 
 use super::balance::{Balance, Handed};
-use super::courtesy::courtesy;
+use super::front::Base;
+use super::newest::{Current, Newest};
 use super::observer::Telemetry;
+use super::pause::Pause;
 use super::room::Room;
 use super::tls::Acceptor;
 use crate::components::Components;
@@ -35,7 +38,10 @@ const LAST: Duration = Duration::from_millis(700);
 
 /// Everything a worker is made of; it may be sent to the worker's thread.
 pub(super) struct Parts {
-    pub(super) components: Arc<Components>,
+    /// What to serve with, and each time that it changes.
+    pub(super) components: watch::Receiver<Arc<Components>>,
+    /// Is told which of them is served with.
+    pub(super) serves: watch::Sender<u64>,
     pub(super) listener: TcpListener,
     pub(super) balance: Balance,
     pub(super) door: mpsc::Receiver<Handed>,
@@ -55,7 +61,8 @@ pub(super) fn run(parts: Parts) -> io::Result<()> {
 
 async fn serve(parts: Parts) -> io::Result<()> {
     let Parts {
-        components,
+        components: mut newest,
+        serves,
         listener,
         balance,
         door,
@@ -64,51 +71,76 @@ async fn serve(parts: Parts) -> io::Result<()> {
         tls,
         lines,
     } = parts;
+    let components = newest.borrow().clone();
+    let room = Room::of_worker(&components, tls.is_some());
+    let base = base(&components, &drain, lines, room);
+    let own = balance.own();
+    let mut buckets = components.rules.limits.of_worker(own, None).await;
+    let front = base.front(&components, buckets.clone());
+    let stack = Current::new(front.stack.clone());
+    let front = Current::new(front);
+    serves.send_replace(components.number);
+    let connections = Rc::new(Connections::new(balance));
+    let admit = |(stream, address): Handed| {
+        let guard = connections.clone().enter();
+        let (edge, stack) = (front.get().edge, Newest::of(&stack));
+        let talk = converse(stream, address, edge, stack, tls.clone());
+        spawn_local(talk.map(move |()| drop(guard)));
+    };
+    let place = |stream, address| {
+        if connections.balance.is_full(room.connections) {
+            (front.get().turn_away)(stream, address);
+        } else {
+            place(&connections, stream, address, &admit);
+        }
+    };
+    let follow = async {
+        while let Some(components) = next(&mut newest).await {
+            buckets = components.rules.limits.of_worker(own, Some(buckets)).await;
+            let _pause = Pause::begin(&components);
+            let next = base.front(&components, buckets.clone());
+            stack.set(next.stack.clone());
+            front.set(next);
+            serves.send_replace(components.number);
+        }
+        std::future::pending().await
+    };
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let serving = async {
+        accept(listener, door, closing, &connections, &place, &admit).await?;
+        finish(&connections, &drain).await;
+        Ok(())
+    };
+    let served = tokio::select! {
+        served = serving => served,
+        never = follow => never,
+    };
+    base.telemetry.flush();
+    served
+}
+
+/// The next configuration; none when there will be no more.
+async fn next(newest: &mut watch::Receiver<Arc<Components>>) -> Option<Arc<Components>> {
+    newest.changed().await.ok()?;
+    Some(newest.borrow_and_update().clone())
+}
+
+/// What a worker keeps from its begin to its end.
+fn base(components: &Components, drain: &Drain, lines: Option<Lines>, room: Room) -> Base {
     let timer = SweepTimer::default();
     spawn_local(timer.clone().drive());
     let (roster, pool) = (&components.roster, components.pool.clone());
     let upstream = Upstream::new(roster, pool, timer.clone(), "seaworthy");
     let metrics = components.metrics.then(|| components.registry.worker());
-    let telemetry = Rc::new(Telemetry {
-        metrics,
-        lines,
-        traffic: components.traffic.clone(),
-    });
+    let telemetry = Rc::new(Telemetry { metrics, lines });
     spawn_local(housekeeping(upstream.clone(), telemetry.clone()));
-    let buckets = components.rules.limits.of_worker(balance.own()).await;
-    let stack = stack::build(
-        &components,
+    Base {
         upstream,
-        drain.clone(),
-        timer.clone(),
-        telemetry.wanted(),
-        Rc::new(components.public_table().merging()),
-        buckets,
-    );
-    let room = Room::of_worker(&components, tls.is_some());
-    let turn_away = courtesy(&components, timer.clone(), &telemetry, room.courtesies);
-    let edge = Rc::new(components.edge(timer, drain.clone(), telemetry.clone()));
-    let connections = Rc::new(Connections::new(balance));
-    let admit = |(stream, address): Handed| {
-        let guard = connections.clone().enter();
-        let talk = converse(stream, address, edge.clone(), stack.clone(), tls.clone());
-        spawn_local(async move {
-            talk.await;
-            drop(guard);
-        });
-    };
-    let place = |stream, address| {
-        if connections.balance.is_full(room.connections) {
-            turn_away(stream, address);
-        } else {
-            place(&connections, stream, address, &admit);
-        }
-    };
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    accept(listener, door, closing, &connections, &place, &admit).await?;
-    finish(&connections, &drain).await;
-    telemetry.flush();
-    Ok(())
+        drain: drain.clone(),
+        timer,
+        telemetry,
+        courtesies: room.courtesies,
+    }
 }
 
 /// Accepts until told to close, and then what the kernel has already taken on our behalf: it is answered, not reset.

@@ -14,6 +14,7 @@ use seaworthy_lifecycle::supervise::Launch;
 
 use crate::config::Config;
 use crate::config::app::Command as Words;
+use crate::config::listen::BadBind;
 use crate::config::service::Kind;
 use crate::failure::Failure;
 use crate::launch::{Command, Endpoint, Launcher, Plan, installed, words};
@@ -41,6 +42,11 @@ pub(super) struct App {
     announced: Mutex<Option<Plan>>,
 }
 
+/// A host in a variable that is none.
+pub(super) fn host_env(error: BadBind) -> Failure {
+    Failure::usage(format!("listen.host_env: {error}"))
+}
+
 impl App {
     /// Recognises the command of the configuration, if it has one.
     pub(super) fn recognise(
@@ -64,6 +70,9 @@ impl App {
             .iter()
             .map(|(name, value)| (name.clone(), value.expose().to_owned()))
             .collect();
+        for (name, value) in config.defaults() {
+            own.insert(name, value);
+        }
         if config.is_judged() && !env.contains_key(FAULT_HANDLER) {
             own.entry(FAULT_HANDLER.to_owned())
                 .or_insert_with(|| "1".to_owned());
@@ -78,6 +87,7 @@ impl App {
                     argv: &argv,
                     env: &seen,
                     port_env: &config.app.port_env,
+                    host: config.listen.host(&config.given).map_err(host_env)?,
                     connect: config.app.connect.as_ref(),
                     trusted_proxies: &config.listen.trusted_proxies,
                     installed: &|package, program| installed::version(package, program, &path),

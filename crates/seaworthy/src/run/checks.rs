@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rustix::process::Pid;
 use seaworthy_core::health::{State, Status};
 use seaworthy_core::ledger::Fault;
-use seaworthy_core::names::{event, metric};
+use seaworthy_core::names::{Metric, event, metric};
 use seaworthy_health::probe::process::{App, Instance};
 use seaworthy_health::probe::{Around, exec};
 use seaworthy_health::{Change, Component, Health, Report};
@@ -45,6 +45,24 @@ pub(super) fn start(
     health
 }
 
+/// Goes over from the checks of `before` to those of `config`. One that is described as before goes on, and what was found keeps.
+pub(super) fn renew(before: &Config, config: &Config, face: &Face, health: &Health) {
+    let (old, new) = (&before.health, &config.health);
+    for check in &old.checks {
+        let name = &check.common().name;
+        if !new.checks.iter().any(|one| one.common().name == *name) {
+            // It may have been taken away by hand.
+            health.remove(name).ok();
+        }
+    }
+    let around = around(config, face);
+    for check in &new.checks {
+        if !old.checks.contains(check) || old.pace() != new.pace() {
+            health.register(check.spec(new.pace(), &around));
+        }
+    }
+}
+
 /// What checks have to know of this process.
 pub(super) fn around(config: &Config, face: &Face) -> Around {
     let face = face.clone();
@@ -62,21 +80,37 @@ pub(super) fn around(config: &Config, face: &Face) -> Around {
     }
 }
 
-/// Commands of checks are children of this process, and not the reaper's.
+/// Commands of checks and of secrets are children of this process, and not the reaper's.
 pub(super) fn leave_children_to_them(reaper: &Reaper) {
     let reaper = reaper.clone();
-    exec::exempt_with(move |start| {
-        let started = reaper.exempt(|| {
-            let pid = i32::try_from(start()?).ok().and_then(Pid::from_raw);
-            let pid = pid.ok_or_else(|| io::Error::other("the system gave a strange pid"))?;
-            Ok::<_, io::Error>(((), pid))
-        });
-        started.map(|((), exempt)| Box::new(exempt) as Box<dyn Send>)
-    });
+    exec::exempt_with(move |start| exempt(&reaper, start));
 }
 
-/// Only what is new has to be written down.
+fn exempt(
+    reaper: &Reaper,
+    start: &mut dyn FnMut() -> io::Result<u32>,
+) -> io::Result<Box<dyn Send>> {
+    let started = reaper.exempt(|| {
+        let pid = i32::try_from(start()?).ok().and_then(Pid::from_raw);
+        let pid = pid.ok_or_else(|| io::Error::other("the system gave a strange pid"))?;
+        Ok::<_, io::Error>(((), pid))
+    });
+    started.map(|((), exempt)| Box::new(exempt) as Box<dyn Send>)
+}
+
+/// What is shown of each check.
+const OF_A_CHECK: [&Metric; 3] = [
+    &metric::COMPONENT_UP,
+    &metric::COMPONENT_CHECK_SECONDS,
+    &metric::WORKER_HEARTBEAT,
+];
+
+/// Only what is new has to be written down, and what is gone taken out.
 fn measure(before: &Report, now: &Report, registry: &Registry) {
+    let is_gone = |was: &&Arc<Component>| now.component(&was.name).is_none();
+    for gone in before.components.iter().filter(is_gone) {
+        registry.forget(&OF_A_CHECK, &gone.name);
+    }
     for (at, component) in now.components.iter().enumerate() {
         let was = before.components.get(at);
         if was.is_some_and(|was| Arc::ptr_eq(was, component)) {

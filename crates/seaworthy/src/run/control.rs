@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use seaworthy_config::history::Verdict;
+use seaworthy_config::registry::Content;
 use seaworthy_core::budget::Budget;
+use seaworthy_core::event::{Event, Level};
 use seaworthy_core::names::event;
 use seaworthy_lifecycle::hooks::Hook;
 use seaworthy_lifecycle::journal::Journal;
@@ -16,10 +19,14 @@ use tokio::time::Instant;
 
 use super::judge::{Judge, Sentence};
 use super::last_word::LastWord;
+use super::reload::{Judgement, Outcome, Reloader, Running, Verify};
 use super::shutdown::Service;
 use crate::admin::Request;
 use crate::config::Shutdown;
+use crate::documents::Notice;
 use crate::instance::Instance;
+use crate::registry::Undone;
+use crate::reload::{Ask, Source, Wish};
 
 /// How long a stalled app may take to write down its stacks and to end.
 const LAST_MOMENTS: Duration = Duration::from_secs(5);
@@ -36,6 +43,9 @@ pub(super) struct Control {
     pub(super) signals: Signals,
     pub(super) incoming: mpsc::Receiver<Request>,
     pub(super) instance: Instance,
+    pub(super) reloader: Reloader,
+    pub(super) running: Running,
+    pub(super) verify: Verify,
 }
 
 /// Why serving ended.
@@ -55,10 +65,7 @@ impl Control {
                 meaning = self.signals.next() => match meaning {
                     Meaning::Stop(name) => break End::Asked(if name == Name::INT { "SIGINT" } else { "SIGTERM" }),
                     Meaning::Forward(name) => self.forward(name).await,
-                    Meaning::Reload => tracing::warn!(
-                        event = event::CONFIG_WARNING,
-                        "SIGHUP changes nothing: this version reads its configuration at start only; restart to apply changes"
-                    ),
+                    Meaning::Reload => self.reloader.wish(Ask::new(Source::Signal)),
                     Meaning::Hurry | Meaning::Repeated(_) => {}
                 },
                 Some(request) = self.incoming.recv() => match request {
@@ -70,6 +77,8 @@ impl Control {
                         tokio::spawn(answer_after(left, done));
                     }
                 },
+                outcome = self.reloader.next(&self.running) => self.take_in(outcome).await,
+                judgement = self.verify.next(|| self.running.sample()) => self.weigh(judgement),
                 sentence = self.judge.next() => self.put_down(sentence).await,
                 code = finished(self.service.supervisor.as_ref()) => break End::App(code),
             }
@@ -92,6 +101,97 @@ impl Control {
         code
     }
 
+    async fn take_in(&mut self, outcome: Outcome) {
+        let (told, ready) = outcome.take();
+        let remote = self.running.options.remote.clone();
+        let is_remote = self.running.remote_before.is_some();
+        let changed = ready.as_ref().map(|ready| ready.reloaded.clone());
+        let mut committed = None;
+        if let Some(ready) = ready {
+            let plane = &mut self.service.plane;
+            committed = Some(self.running.apply(ready, plane).await);
+            self.judge.renew(&self.running.loaded.value);
+        }
+        if let Some(ask) = told.first() {
+            if ask.source == Source::Verify {
+                let bad = is_remote.then_some(remote.as_deref());
+                self.tell_undone(ask, bad, told.refusal());
+            }
+            if let Some(changed) = &changed {
+                self.running.keep(changed, remote, ask, &mut self.verify);
+            }
+        }
+        let registry = &self.running.state.registry;
+        let documents = committed.as_ref().map(|committed| &committed.changes);
+        told.tell(
+            self.running.generation,
+            changed.as_ref(),
+            documents,
+            registry,
+        );
+        for notice in committed
+            .into_iter()
+            .flat_map(|committed| committed.notices)
+        {
+            self.pass_on(notice).await;
+        }
+    }
+
+    /// Tells the app that others of its documents hold. Nothing waits for its answer.
+    async fn pass_on(&self, notice: Notice) {
+        if let Some(name) = notice.signal() {
+            return self.forward(name).await;
+        }
+        let roll = self.running.state.roster.roll();
+        let addresses: Vec<_> = (roll.endpoints.iter())
+            .map(|endpoint| endpoint.address.clone())
+            .collect();
+        tokio::spawn(async move { notice.post(&addresses).await });
+    }
+
+    /// Does what follows from watching a change.
+    fn weigh(&mut self, judgement: Judgement) {
+        match judgement {
+            Judgement::Good => self.running.versions.judge(Verdict::Good, None),
+            Judgement::Worse(reason) => self.reloader.wish(Ask {
+                wish: Wish::Undo(self.running.generation),
+                reason: Some(reason),
+                ..Ask::new(Source::Verify)
+            }),
+        }
+    }
+
+    /// Says what became of a version that did harm; `bad` is what the registry said, if it was its doing.
+    fn tell_undone(&self, ask: &Ask, bad: Option<Option<&Content>>, refused: Option<&str>) {
+        let (versions, reason) = (&self.running.versions, ask.reason.as_deref());
+        let evidence = reason.unwrap_or_default();
+        if let Some(bad) = bad {
+            let stays = refused.map(|why| format!("; it cannot be taken back: {why}"));
+            self.running.remote.undo(Undone {
+                content: bad.cloned(),
+                reason: format!("{evidence}{}", stays.unwrap_or_default()),
+                holds: self.running.options.remote.as_deref().cloned(),
+            });
+        }
+        let (what, next) = match refused {
+            None => (
+                format!("{} is taken back", versions.name()),
+                "the one before holds again; mend the file and reload".to_owned(),
+            ),
+            Some(why) => {
+                // A start shall not take it for one that did well.
+                versions.judge(Verdict::RolledBack, reason);
+                (
+                    format!("{} does harm and cannot be taken back", versions.name()),
+                    format!("it holds all the same: {why}; mend the file and reload"),
+                )
+            }
+        };
+        let event = Event::new(event::CONFIG_ROLLED_BACK, what);
+        let event = event.with_level(Level::Error).with_evidence(evidence);
+        self.journal.record(event.with_next(next));
+    }
+
     async fn put_down(&self, Sentence { life, signal }: Sentence) {
         if let Some(supervisor) = &self.service.supervisor {
             supervisor
@@ -108,6 +208,7 @@ impl Control {
 
     /// Walks through the phases; meanwhile only impatience is listened to.
     async fn shut_down(&mut self, by: &str, prestopped: Option<Instant>) -> u8 {
+        self.reloader.close();
         let plan = Plan {
             budget: self.budget,
             hooks: self.hooks.clone(),

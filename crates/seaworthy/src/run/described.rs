@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
 use seaworthy_core::names::event;
 use seaworthy_http::validate::openapi::schema;
 use serde_json::Value;
@@ -24,31 +25,59 @@ const PATH: &str = "/openapi.json";
 /// Fills in the schemas of `routes` for as long as it is polled.
 pub(super) async fn keep(routes: Vec<Described>, face: Face) {
     let mut known = BTreeSet::new();
+    let mut told = String::new();
     loop {
         let alive = face.alive();
         let lives: BTreeSet<u64> = alive.iter().map(|one| one.id).collect();
         let new = alive.iter().find(|one| !known.contains(&one.id));
         let mut pause = LOOK;
         if let Some(address) = new.and_then(|one| one.address.clone()) {
-            match call(&address, Question::get(PATH), PATIENCE).await {
-                Ok(answer) if answer.status.is_success() => {
-                    known = lives;
-                    match serde_json::from_slice(&answer.body) {
-                        Ok(document) => fill(&routes, &document),
-                        Err(_) => failed("it is no JSON"),
-                    }
+            let asked = call(&address, Question::get(PATH), PATIENCE).await;
+            let outcome = match &asked {
+                Ok(answer) => Outcome::of(answer.status, &answer.body),
+                Err(error) => Outcome::Later(error.to_string()),
+            };
+            if let Outcome::Later(_) = outcome {
+                pause = RETRY;
+            } else {
+                known = lives;
+            }
+            match outcome {
+                Outcome::Read(document) => {
+                    told.clear();
+                    fill(&routes, &document);
                 }
-                Ok(answer) => {
-                    known = lives;
-                    failed(&format!("it answers {}", answer.status));
+                Outcome::Never(why) | Outcome::Later(why) if why != told => {
+                    failed(&why);
+                    told = why;
                 }
-                Err(error) => {
-                    failed(&error.to_string());
-                    pause = RETRY;
-                }
+                Outcome::Never(_) | Outcome::Later(_) => {}
             }
         }
         tokio::time::sleep(pause).await;
+    }
+}
+
+/// What came of asking a life of the app.
+#[derive(Debug, PartialEq)]
+enum Outcome {
+    /// This is the description.
+    Read(Value),
+    /// It has none.
+    Never(String),
+    /// It may have one later, as an app that is still starting.
+    Later(String),
+}
+
+impl Outcome {
+    fn of(status: StatusCode, body: &[u8]) -> Self {
+        let says = || format!("it answers {status}");
+        match status.as_u16() {
+            200..=299 => serde_json::from_slice(body)
+                .map_or_else(|_| Self::Later("it is no JSON".to_owned()), Self::Read),
+            404 | 405 | 410 => Self::Never(says()),
+            _ => Self::Later(says()),
+        }
     }
 }
 
@@ -81,5 +110,27 @@ fn fill(routes: &[Described], document: &Value) {
             Ok(None) => failed(&format!("it says nothing about {}", route.pattern)),
             Err(bad) => failed(&format!("{}: {bad}", route.pattern)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_a_description_and_the_word_that_there_is_none_end_the_reading() {
+        let of = |status: u16, body: &str| {
+            Outcome::of(StatusCode::from_u16(status).unwrap(), body.as_bytes())
+        };
+        assert_eq!(of(200, "{}"), Outcome::Read(json!({})));
+        for status in [404, 405, 410] {
+            assert!(matches!(of(status, "{}"), Outcome::Never(_)), "{status}");
+        }
+        for status in [301, 401, 403, 429, 500, 502, 503] {
+            assert!(matches!(of(status, "{}"), Outcome::Later(_)), "{status}");
+        }
+        assert!(matches!(of(200, "<html>starting"), Outcome::Later(_)));
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use seaworthy_core::names::event;
 use seaworthy_telemetry::access::Writer;
 
-use crate::components::Components;
+use crate::components::{Components, State};
 use crate::listeners::public::Public;
 use crate::listeners::tls::{self, Acceptor, Files};
 
@@ -47,6 +47,14 @@ impl Plane {
             address,
             access,
         })
+    }
+
+    /// Has all workers serve with `components` from now on.
+    pub(super) async fn renew(&mut self, components: Arc<Components>, state: &State) {
+        if let Some(access) = &self.access {
+            access.renew(&state.templates());
+        }
+        self.public.renew(components).await;
     }
 
     /// Waits until every worker has ended, and the listening socket with them.

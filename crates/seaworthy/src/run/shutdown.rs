@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use seaworthy_core::address::Address;
 use seaworthy_core::budget::Ramp;
@@ -19,6 +20,7 @@ use tokio::time::Instant;
 
 use super::face::Face;
 use super::plane::Plane;
+use crate::armour::Underway;
 use crate::config::shutdown::Hook as Configured;
 use crate::failure::Failure;
 
@@ -26,6 +28,9 @@ use crate::failure::Failure;
 const LAST_METRICS: &str = "last_metrics.prom";
 /// The file in the state folder that says how long the last shutdown took, in seconds.
 const LAST_SHUTDOWN: &str = "last_shutdown";
+
+/// How long the end waits for documents that nobody has taken yet.
+const LAST_POST: Duration = Duration::from_secs(1);
 
 /// Counts the shutdown of the process before this one: nobody can scrape a process that is gone.
 pub(super) fn remember(folder: &Path, registry: &Registry) {
@@ -45,6 +50,7 @@ pub(super) struct Service {
     pub(super) supervisor: Option<Supervisor>,
     pub(super) stop_signal: Name,
     pub(super) registry: Arc<Registry>,
+    pub(super) underway: Underway,
     pub(super) folder: PathBuf,
     /// When the end began.
     pub(super) since: Option<Instant>,
@@ -64,6 +70,19 @@ impl Service {
         self.plane.public.advance(drain::Phase::Cut);
         self.plane.workers_ended().await;
         self.write_out();
+        self.see_off().await;
+    }
+
+    /// Waits a little for documents that are on their way.
+    async fn see_off(&self) {
+        let left = self.underway.settle(LAST_POST).await;
+        if left > 0 {
+            tracing::warn!(
+                event = event::FEATURE_WEBHOOK,
+                left,
+                "{left} documents about features were not taken before the end, and are lost"
+            );
+        }
     }
 
     /// Keeps the last metrics, and writes the access lines that wait.
@@ -143,6 +162,7 @@ impl Steps for Service {
 
     async fn flush(&mut self) {
         self.write_out();
+        self.see_off().await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! The layer that asks the app for its part of a view.
+//! The layer for views that somebody has to be asked for: the app for its part, or whoever takes the configuration in anew.
 //!
 //! The app is asked like by any other request, but not for long: a view without the app's part is better than none.
 
@@ -9,14 +9,18 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::{BodyExt, Limited};
 use pin_project_lite::pin_project;
+use seaworthy_core::catalogue;
+use seaworthy_http::error::Error;
 use seaworthy_http::exchange::Viewed;
+use seaworthy_http::rescue::Format;
 use tower::{Layer, Service};
 
-use super::{Entry, Mode, Part, Table};
+use super::{Entry, Mode, Part, Table, respond};
+use crate::reload::{Ask, Asker, Source};
 
 /// What the app gets to answer its part.
 pub const PATIENCE: Duration = Duration::from_secs(1);
@@ -68,6 +72,17 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        if let Some(asker) = self.table.wish(request.method(), request.uri().path()) {
+            let asker = asker.clone();
+            let future = Box::pin(async move {
+                let mut answer = granted(&asker, Source::Endpoint).await;
+                answer.extensions_mut().insert(Viewed);
+                answer.map(R::from)
+            });
+            return ResponseFuture {
+                state: State::Merged { future },
+            };
+        }
         let merged = self
             .table
             .merged(request.method(), request.uri().path())
@@ -132,6 +147,19 @@ where
             Projected::Merged { future } => future.as_mut().poll(cx).map(Ok),
         }
     }
+}
+
+/// Has the configuration taken in anew, and says what became of it.
+pub async fn granted(asker: &Asker, source: Source) -> Response<Bytes> {
+    let Some(report) = asker.ask(Ask::new(source)).await else {
+        return Format::Envelope.render(&Error::new(&catalogue::SHUTTING_DOWN), None);
+    };
+    let code = StatusCode::from_u16(report.code()).unwrap_or_default();
+    respond(
+        code,
+        "application/json",
+        report.to_json().to_string().into(),
+    )
 }
 
 /// The formats that a request asks for, in its own words.

@@ -21,8 +21,9 @@ use seaworthy_http::views::Views;
 use seaworthy_telemetry::metrics::{self, Registry};
 
 use crate::armour::Armour;
+use crate::reload::Asker;
 
-pub use merge::{MergeLayer, PATIENCE};
+pub use merge::{MergeLayer, PATIENCE, granted};
 pub use mount::mounted;
 pub use part::Part;
 
@@ -56,6 +57,7 @@ pub struct Table {
     registry: Arc<Registry>,
     armour: Armour,
     merges: bool,
+    asker: Option<Asker>,
 }
 
 impl Table {
@@ -67,7 +69,15 @@ impl Table {
             registry,
             armour,
             merges: false,
+            asker: None,
         }
+    }
+
+    /// Lets a path that is mapped to it take the configuration in anew, by way of `asker`.
+    #[must_use]
+    pub fn asking(mut self, asker: Option<Asker>) -> Self {
+        self.asker = asker;
+        self
     }
 
     /// Leaves entries that want the app's part to a [`MergeLayer`] further down.
@@ -125,10 +135,37 @@ impl Table {
     }
 }
 
+impl Table {
+    /// The way to have a wish granted, if this request is one.
+    pub fn wish(&self, method: &Method, path: &str) -> Option<&Asker> {
+        let asker = self.asker.as_ref()?;
+        let entry = self.find(path)?;
+        (entry.ask.view == View::Reload && method == Method::POST).then_some(asker)
+    }
+
+    /// Why a wish is not granted. One who may reach it shows the token, or speaks for himself on this machine where that will do.
+    fn refuses<B>(&self, entry: &Entry, request: &Request<B>) -> Option<Response<Bytes>> {
+        let asker = self.asker.as_ref()?;
+        if request.method() != Method::POST {
+            let error = Error::new(&catalogue::METHOD_NOT_ALLOWED);
+            let error = error.header(header::ALLOW, HeaderValue::from_static("POST"));
+            return Some(Format::Envelope.render(&error, None));
+        }
+        // A page that a browser on this machine shows is nobody who speaks for himself.
+        let is_page = request.headers().contains_key(header::ORIGIN);
+        let may = entry.loopback_only && is_local(request) && !is_page
+            || asker.believes(request.headers());
+        (!may).then(|| Format::Envelope.render(&Error::new(&catalogue::UNAUTHORIZED), None))
+    }
+}
+
 impl Views for Table {
     fn answer<B>(&self, request: &Request<B>) -> Option<Response<Bytes>> {
         let path = request.uri().path();
         let entry = self.find(path)?;
+        if entry.ask.view == View::Reload {
+            return self.refuses(entry, request);
+        }
         if request.method() != Method::GET && request.method() != Method::HEAD {
             return None;
         }

@@ -300,7 +300,7 @@ async fn a_breaker_can_be_held_open_held_closed_and_reset_by_hand() -> Result<()
 async fn what_contradicts_itself_is_refused_with_its_place() -> Result<()> {
     let yaml = "\
 breakers:
-  one: {recovery: 30s, cooldown: 30s, routes: [/a]}
+  one: {recovery: 30s, cooldown: 30s, routes: [/a], egress: [nowhere]}
   two: {recovery: 30s, recovery_max: 10s, routes: [/a]}
   three: {threshold: 0, failures: 0}
 routes:

@@ -5,9 +5,11 @@ use std::time::Duration;
 use seaworthy_testkit::Result;
 use seaworthy_testkit::client::{self, Connection, Response};
 use seaworthy_testkit::process::Seaworthy;
+use seaworthy_testkit::wait::{self, PATIENCE};
 use serde_json::Value;
 
 use crate::front::Front;
+use crate::reload::{reload, write};
 
 /// So many requests at a time, of which each has its own connection.
 async fn crowd(front: &Front, path: &str, size: usize) -> Result<Vec<Response>> {
@@ -61,6 +63,7 @@ async fn probes_are_answered_while_every_place_is_taken() -> Result<()> {
     inside
         .send(client::request("GET", "/hang", &[], b""))
         .await?;
+    front.seaworthy.wait_inflight(1).await?;
     let mut waiting = Connection::open(front.seaworthy.public()).await?;
     waiting
         .send(client::request("GET", "/echo", &[], b""))
@@ -160,6 +163,33 @@ async fn an_adaptive_limit_finds_what_the_app_can_do() -> Result<()> {
         metric.contains("seaworthy_concurrency_limit{pool=\"all\"}"),
         "{metric}"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_matters_less_is_refused_while_memory_is_short() -> Result<()> {
+    // Every machine that runs this has more than a hundredth of its memory in use.
+    let yaml = "concurrency: {max: 10, memory: {low: 1, normal: 99, high: 100}}\n\
+                routes: [{match: /echo, priority: low}]\n";
+    let front = Front::configured(yaml).await?;
+    let public = front.seaworthy.public();
+    let refused = || async {
+        let answer = client::get(public, "/echo").await.ok()?;
+        (answer.status == 503).then_some(answer)
+    };
+    let refused = wait::until("requests of low priority refused", PATIENCE, refused).await?;
+    assert_eq!(refused.json()?["error"]["type"], "Overloaded");
+    assert!(refused.header("retry-after").is_some());
+    assert_eq!(client::get(public, "/status/200").await?.status, 200);
+    assert_eq!(client::get(public, "/health/live").await?.status, 200);
+    front.seaworthy.wait_event("memory.pressure").await?;
+    // Without the rule nobody is refused any more.
+    write(
+        &front.seaworthy,
+        "concurrency: {max: 10}\nroutes: [{match: /echo, priority: low}]\n",
+    )?;
+    assert_eq!(reload(&front.seaworthy).await?.0, 200);
+    assert_eq!(client::get(public, "/echo").await?.status, 200);
     Ok(())
 }
 

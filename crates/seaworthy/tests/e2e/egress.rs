@@ -220,6 +220,12 @@ async fn a_service_is_called_no_more_often_than_it_may_be() -> Result<()> {
         let own = get(&seaworthy, "/echo").await?;
         assert_eq!(own.status, 200, "requests to the app have no limit");
     }
+    let shown = admin(&seaworthy, "/-/limits").await?.json()?;
+    let shown = &shown["limits"][0];
+    assert_eq!(
+        (&shown["name"], &shown["requests"], &shown["rejected"]),
+        (&json!("egress.llm"), &json!(6), &json!(1))
+    );
     let page = admin(&seaworthy, "/metrics").await?.text();
     for line in [
         "rate_limiter_requests_total{tier=\"egress.llm\"} 6",

@@ -7,7 +7,7 @@ use seaworthy_testkit::origin::Script;
 use seaworthy_testkit::process::Seaworthy;
 use serde_json::Value;
 
-use crate::front::{Front, before};
+use crate::front::{Front, before, before_with};
 
 /// Sends raw bytes and reads the answer.
 async fn answer(seaworthy: &Seaworthy, bytes: impl AsRef<[u8]>) -> Result<Response> {
@@ -219,6 +219,38 @@ async fn the_apps_own_errors_pass_untouched() -> Result<()> {
         );
         assert_eq!(answer.header("retry-after"), None);
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn failures_of_the_app_that_are_no_json_are_wrapped_where_that_is_wanted() -> Result<()> {
+    let build = || Seaworthy::build().config("errors: {wrap_upstream: 5xx-nonjson}\n");
+    for (bytes, status, text) in [
+        (
+            "HTTP/1.1 500 Oops\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+            500,
+            "{}",
+        ),
+        (
+            "HTTP/1.1 404 No\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nno",
+            404,
+            "no",
+        ),
+    ] {
+        let (seaworthy, _origin) = before_with(Script::once(bytes), build()).await?;
+        let own = client::get(seaworthy.public(), "/").await?;
+        assert_eq!((own.status, own.text().as_str()), (status, text));
+    }
+    let page = "HTTP/1.1 503 Busy\r\nContent-Type: text/html\r\nRetry-After: 7\r\nContent-Length: 9\r\n\r\n<h1>/app/";
+    let (seaworthy, _origin) = before_with(Script::once(page), build()).await?;
+    let wrapped = client::get(seaworthy.public(), "/").await?;
+    assert_eq!(wrapped.header("retry-after"), Some("7"));
+    envelope(&wrapped, 503, "AppFailed")?;
+    let page = seaworthy.look("/metrics").await?.text();
+    assert!(
+        page.contains("seaworthy_errors_total{type=\"AppFailed\"} 1"),
+        "{page}"
+    );
     Ok(())
 }
 

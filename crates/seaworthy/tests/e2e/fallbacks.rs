@@ -68,6 +68,23 @@ async fn house_serves_the_fixed_edge_when_the_algorithm_fails_and_says_so() -> R
 }
 
 #[tokio::test]
+async fn an_app_that_hangs_is_answered_for_without_a_breaker() -> Result<()> {
+    let origin = Origin::tcp(Script::silent()).await?;
+    let seaworthy = one_worker()
+        .set("fallbacks", "{edge: {default: FIXED, routes: [/edge]}}")
+        .set("limits.response_timeout", "500ms")
+        .connect(origin.address())
+        .start()
+        .await?;
+    let answer = get(&seaworthy, "/edge").await?;
+    assert_eq!(
+        (answer.status, answer.header("x-fallback")),
+        (200, Some("edge=FIXED"))
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_feature_recovers_when_the_app_serves_again() -> Result<()> {
     let builder = one_worker().set("fallbacks", "{edge: {default: FIXED, routes: [/edge], status: 203, body: {edge: 1}, headers: {X-Edge: fixed}}}");
     let (seaworthy, _origin) = before_with(first(&[502], well()), builder).await?;
@@ -315,6 +332,23 @@ async fn a_receiver_that_hangs_holds_nobody_up_and_is_given_up() -> Result<()> {
         let ended = Seaworthy::verb(["config", "--set", set.as_str(), "validate"]).await?;
         assert_eq!(ended.code(), 2, "{url}: {}", ended.stderr);
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_was_told_last_is_posted_before_the_end() -> Result<()> {
+    let taken = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    let slow = Script::slow(taken, std::time::Duration::from_millis(10));
+    let receiver = Origin::tcp(slow).await?;
+    let webhook = format!("{{url: 'http://{}/hooks/features'}}", receiver.address());
+    let mut front = Front::with(Seaworthy::build().set("features.webhook", webhook)).await?;
+    let path = "/-/features/notifications";
+    let wish = r#"{"degraded": true, "reason": "smtp down"}"#;
+    front.seaworthy.steer_with("PUT", path, wish).await?;
+    assert_eq!(front.seaworthy.stop(PATIENCE).await?, 0);
+    assert_eq!(received(&receiver).len(), 1);
+    let said = front.seaworthy.output().stderr();
+    assert!(!said.contains("are lost"), "{said}");
     Ok(())
 }
 

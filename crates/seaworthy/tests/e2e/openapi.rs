@@ -62,7 +62,11 @@ async fn every_path_of_every_preset_answers_as_described() -> Result<()> {
             let Some(operation) = item.get("get") else {
                 continue;
             };
-            let path = path.replace("{name}", "x");
+            if path.contains("{set}") {
+                // What a document says is its author's; there is a test of its own.
+                continue;
+            }
+            let path = path.replace("{name}", "x").replace("{number}", "1");
             for server in item["servers"].as_array().into_iter().flatten() {
                 let is_public = server["description"] == "public";
                 for accept in [

@@ -272,9 +272,13 @@ mod real {
             "{HUNDRED}, store: redis, replicas: 2{limits}}}\nredis: {{url: '{}', timeout: 1s}}",
             redis.url()
         );
+        pair(&yaml).await
+    }
+
+    async fn pair(yaml: &str) -> Result<[Front; 2]> {
         Ok([
-            Front::configured(&yaml).await?,
-            Front::configured(&yaml).await?,
+            Front::configured(yaml).await?,
+            Front::configured(yaml).await?,
         ])
     }
 
@@ -491,6 +495,75 @@ mod real {
     }
 
     #[tokio::test]
+    async fn a_user_of_redis_needs_no_more_rights_than_the_manual_says() -> Result<()> {
+        let rights = [
+            "--user",
+            "limiter",
+            "on",
+            ">sesame",
+            "resetchannels",
+            "~rate_limit:*",
+            "-@all",
+            "+ping",
+            "+client|setname",
+            "+script|load",
+            "+eval",
+            "+evalsha",
+            "+time",
+            "+get",
+            "+set",
+        ];
+        let manual = include_str!("../../../../docs/limits.md");
+        assert!(
+            manual.contains(&rights[4..].join(" ")),
+            "docs/limits.md says others"
+        );
+        let redis = Redis::build()
+            .words(&rights)
+            .words(&["--user", "default", "off"])
+            .start()
+            .await?;
+        let yaml = format!(
+            "{HUNDRED}, store: redis}}\nredis: {{url: 'redis://limiter:sesame@{}'}}",
+            redis.address()
+        );
+        let fronts = pair(&yaml).await?;
+        assert_eq!(passed(&ask(&fronts[0], &[], 60).await?), 60);
+        assert_eq!(passed(&ask(&fronts[1], &[], 60).await?), 40);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_node_of_a_cluster_keeps_every_bucket_of_a_request() -> Result<()> {
+        let redis = Redis::build()
+            .words(&["--cluster-enabled", "yes"])
+            .start()
+            .await?;
+        redis
+            .command(&["cluster", "addslotsrange", "0", "16383"])
+            .await?;
+        let up = || async {
+            let info = redis.command(&["cluster", "info"]).await.ok()?;
+            info.contains("cluster_state:ok").then_some(())
+        };
+        wait::until("the cluster", PATIENCE, up).await?;
+        let more = ", users: {capacity: 90, refill_per_sec: 0.01}";
+        let yaml = format!(
+            "{HUNDRED}{more}, store: redis}}\nredis: {{url: '{}'}}\nlisten: {{trusted_proxies: [127.0.0.1]}}\nauth: {{user_header: X-User-ID}}",
+            redis.url()
+        );
+        let fronts = pair(&yaml).await?;
+        let user = [("X-User-ID", "ada")];
+        assert_eq!(passed(&ask(&fronts[0], &user, 60).await?), 60);
+        assert_eq!(passed(&ask(&fronts[1], &user, 60).await?), 30);
+        assert!(
+            calls(&redis, "evalsha").await? >= 180,
+            "two buckets a request"
+        );
+        Ok(())
+    }
+
+    #[tokio::test]
     async fn redis_may_speak_tls_with_a_certificate_of_its_own() -> Result<()> {
         let redis = Redis::build().tls().start().await?;
         let yaml = format!(
@@ -498,10 +571,7 @@ mod real {
             redis.url(),
             redis.ca().display()
         );
-        let fronts = [
-            Front::configured(&yaml).await?,
-            Front::configured(&yaml).await?,
-        ];
+        let fronts = pair(&yaml).await?;
         assert_eq!(passed(&ask(&fronts[0], &[], 60).await?), 60);
         assert_eq!(passed(&ask(&fronts[1], &[], 60).await?), 40);
         Ok(())

@@ -9,4 +9,6 @@ mod cost;
 mod memory;
 mod overload;
 mod probes;
+mod registry;
+mod reload;
 mod start;

@@ -80,7 +80,7 @@ async fn a_hangup_stops_neither_it_nor_its_app() -> Result<()> {
     let seaworthy = mock()?.ready().await?;
     let before = seaworthy.app_pids().await?;
     seaworthy.group().signal_group(Signal::HUP)?;
-    seaworthy.wait_event("config.warning").await?;
+    seaworthy.wait_event("config.reloaded").await?;
     assert_eq!(client::get(seaworthy.public(), "/echo").await?.status, 200);
     assert_eq!(seaworthy.app_pids().await?, before);
     Ok(())

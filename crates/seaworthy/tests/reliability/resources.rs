@@ -200,7 +200,8 @@ async fn full(builder: Builder, count: usize) -> Result<(Seaworthy, Vec<Connecti
 #[tokio::test]
 async fn without_room_probes_are_answered_and_every_other_request_is_told() -> Result<()> {
     let _turn = alone().await;
-    let (seaworthy, mut kept) = full(Seaworthy::run(App::Mock.command()?), 5).await?;
+    let builder = Seaworthy::run(App::Mock.command()?).set("headers.set.X-Own", "here");
+    let (seaworthy, mut kept) = full(builder, 5).await?;
     let public = seaworthy.public();
     for path in ["/health/live", "/health/ready"] {
         let probe = client::get(public, path).await?;
@@ -208,6 +209,7 @@ async fn without_room_probes_are_answered_and_every_other_request_is_told() -> R
     }
     let post = client::send(public, "POST", "/echo", &[], &vec![b'x'; 100_000]).await?;
     assert!(is_overloaded(&post), "{post:?}");
+    assert_eq!(post.header("x-own"), Some("here"), "like any other refusal");
     let head = client::send(public, "HEAD", "/echo", &[], b"").await?;
     assert_eq!((head.status, head.body.len()), (503, 0), "{head:?}");
     // The answer is the last thing on the connection, and arrives whole.

@@ -58,18 +58,6 @@ pub(super) struct Prefix {
 
 impl Prefix {
     pub(super) fn new(shape: Shape, service: &str, routes: &[String]) -> Self {
-        let around = |before: &[u8], text: &str, limit: usize, after: &[u8]| {
-            let mut out = before.to_vec();
-            json::push_bounded(&mut out, text.as_bytes(), limit);
-            out.extend_from_slice(after);
-            out.into_boxed_slice()
-        };
-        let unmatched = ["unmatched".to_owned()];
-        let routes = if routes.is_empty() {
-            &unmatched
-        } else {
-            routes
-        };
         Self {
             shape,
             before_method: around(
@@ -78,11 +66,18 @@ impl Prefix {
                 SERVICE_LIMIT,
                 br#"","method":""#,
             ),
-            routes: routes
-                .iter()
-                .map(|route| around(br#"","route":""#, route, ROUTE_LIMIT, br#"","status":"#))
-                .collect(),
+            routes: spelled(routes),
             shown: None,
+        }
+    }
+
+    /// The same with these routes.
+    pub(super) fn with_routes(&self, routes: &[String]) -> Self {
+        Self {
+            shape: self.shape,
+            before_method: self.before_method.clone(),
+            routes: spelled(routes),
+            shown: self.shown,
         }
     }
 
@@ -97,6 +92,26 @@ impl Prefix {
             .get(done.route.index())
             .unwrap_or(&self.routes[0])
     }
+}
+
+fn spelled(routes: &[String]) -> Box<[Box<[u8]>]> {
+    let unmatched = ["unmatched".to_owned()];
+    let routes = if routes.is_empty() {
+        &unmatched
+    } else {
+        routes
+    };
+    let spelled = routes
+        .iter()
+        .map(|route| around(br#"","route":""#, route, ROUTE_LIMIT, br#"","status":"#));
+    spelled.collect()
+}
+
+fn around(before: &[u8], text: &str, limit: usize, after: &[u8]) -> Box<[u8]> {
+    let mut out = before.to_vec();
+    json::push_bounded(&mut out, text.as_bytes(), limit);
+    out.extend_from_slice(after);
+    out.into_boxed_slice()
 }
 
 /// Appends the line of one request.

@@ -65,7 +65,6 @@ pub struct Writer {
     shared: Arc<writer::Shared>,
     /// Yields nothing; it is cut when the thread ends.
     ended: Receiver<()>,
-    prefix: Arc<Prefix>,
 }
 
 impl Writer {
@@ -98,7 +97,9 @@ impl Writer {
     ) -> io::Result<Self> {
         let (sender, batches) = sync_channel(QUEUE);
         let (alive, ended) = sync_channel(0);
-        let shared = Arc::new(writer::Shared::default());
+        let shape = Shape::new(config.format);
+        let prefix = Prefix::new(shape, &config.service, &config.routes).showing(config.shown);
+        let shared = Arc::new(writer::Shared::new(prefix));
         let thread = writer::Thread {
             batches,
             destination,
@@ -109,14 +110,10 @@ impl Writer {
         std::thread::Builder::new()
             .name("access-log".to_owned())
             .spawn(move || thread.run())?;
-        let shape = Shape::new(config.format);
         Ok(Self {
             sender,
             shared,
             ended,
-            prefix: Arc::new(
-                Prefix::new(shape, &config.service, &config.routes).showing(config.shown),
-            ),
         })
     }
 
@@ -127,11 +124,22 @@ impl Writer {
                 buffer: Vec::with_capacity(BUFFER),
                 lines: 0,
                 stamp: Stamp::new(),
+                prefix: self.prefix(),
             }),
             sender: self.sender.clone(),
             shared: Arc::clone(&self.shared),
-            prefix: Arc::clone(&self.prefix),
         }
+    }
+
+    /// Takes in that there are more routes: the templates by number, those that were known before under the numbers that they
+    /// had. Workers learn of it by [`Lines::renew`].
+    pub fn renew(&self, routes: &[String]) {
+        let mut prefix = self.shared.prefix();
+        *prefix = Arc::new(prefix.with_routes(routes));
+    }
+
+    fn prefix(&self) -> Arc<Prefix> {
+        Arc::clone(&self.shared.prefix())
     }
 
     /// How many lines were dropped so far.
@@ -171,7 +179,6 @@ pub struct Lines {
     state: RefCell<State>,
     sender: SyncSender<Batch>,
     shared: Arc<writer::Shared>,
-    prefix: Arc<Prefix>,
 }
 
 #[derive(Debug)]
@@ -179,9 +186,16 @@ struct State {
     buffer: Vec<u8>,
     lines: u32,
     stamp: Stamp,
+    prefix: Arc<Prefix>,
 }
 
 impl Lines {
+    /// Takes in what [`Writer::renew`] was told.
+    pub fn renew(&self) {
+        let prefix = Arc::clone(&self.shared.prefix());
+        self.state.borrow_mut().prefix = prefix;
+    }
+
     /// Adds the line of a finished request, stamped with the wall clock.
     pub fn line(&self, done: &Finished<'_>) {
         if worth_a_line(done) {
@@ -202,7 +216,7 @@ impl Lines {
             self.hand_over(state, true);
         }
         let stamp = state.stamp.at(since_epoch);
-        line::write(&mut state.buffer, &self.prefix, stamp, done);
+        line::write(&mut state.buffer, &state.prefix, stamp, done);
         state.lines += 1;
     }
 

@@ -2,9 +2,11 @@
 
 use std::io::Write;
 use std::os::fd::AsFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::line::Prefix;
 
 /// Lines of one worker, whole ones only.
 #[derive(Debug, Default)]
@@ -14,10 +16,26 @@ pub(super) struct Batch {
 }
 
 /// What the thread shares with its owner and the workers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Shared {
     pub(super) dropped: AtomicU64,
     pub(super) closing: AtomicBool,
+    prefix: Mutex<Arc<Prefix>>,
+}
+
+impl Shared {
+    pub(super) fn new(prefix: Prefix) -> Self {
+        Self {
+            dropped: AtomicU64::new(0),
+            closing: AtomicBool::new(false),
+            prefix: Mutex::new(Arc::new(prefix)),
+        }
+    }
+
+    /// What lines are begun with from now on; looked at when a worker starts or renews its own.
+    pub(super) fn prefix(&self) -> MutexGuard<'_, Arc<Prefix>> {
+        self.prefix.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 pub(super) struct Thread {

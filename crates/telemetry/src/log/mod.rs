@@ -32,8 +32,10 @@ pub struct Config {
     /// The least important level that is written.
     pub level: Level,
     /// How lines look: `json`, `text`, or `auto`: text on a terminal, else JSON.
+    #[schemars(extend("x-restart" = true))]
     pub format: Format,
     /// Whether every request gets a line.
+    #[schemars(extend("x-restart" = true))]
     pub access: bool,
 }
 

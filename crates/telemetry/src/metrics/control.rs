@@ -233,6 +233,19 @@ impl Registry {
                 .put(family, values, Series::Read(Box::new(read)));
         });
     }
+
+    /// Shows the series of something no longer, because it is gone: those whose first label is `name`. Handles of them go on
+    /// working, unseen.
+    pub fn forget(&self, metrics: &[&'static Metric], name: &str) {
+        let controls = &self.controls.families;
+        let mut families = controls.lock().unwrap_or_else(PoisonError::into_inner);
+        for metric in metrics {
+            if let Some(family) = families.get_mut(metric.name) {
+                let is_gone = |values: &[String]| values.first().is_some_and(|value| value == name);
+                family.series.retain(|values, _| !is_gone(values));
+            }
+        }
+    }
 }
 
 impl Controls {

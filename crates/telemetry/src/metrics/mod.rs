@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use seaworthy_core::names::metric;
 
 pub use control::{Counter, Gauge, Histogram, States};
-pub use requests::Worker;
+pub use requests::{Totals, Worker};
 
 use control::Controls;
 use expose::Page;
@@ -45,7 +45,8 @@ pub fn accepts_openmetrics(accept: Option<&str>) -> bool {
 /// All metrics of a process.
 #[derive(Debug)]
 pub struct Registry {
-    layout: Arc<Layout>,
+    /// Replaced by one that knows more, never by one that knows less.
+    layout: Mutex<Arc<Layout>>,
     /// One for each worker there ever was: a counter must not shrink when a worker goes.
     workers: Mutex<Vec<Arc<Cells>>>,
     controls: Controls,
@@ -55,7 +56,7 @@ impl Registry {
     /// Makes a registry for these route templates by number, as `RouteTable::templates` gives them.
     pub fn new(routes: &[String]) -> Arc<Self> {
         let registry = Self {
-            layout: Arc::new(Layout::new(routes)),
+            layout: Mutex::new(Arc::new(Layout::new(routes))),
             workers: Mutex::default(),
             controls: Controls::default(),
         };
@@ -67,12 +68,26 @@ impl Registry {
 
     /// The cells for one more worker.
     pub fn worker(&self) -> Worker {
-        let cells = Arc::new(Cells::new(&self.layout));
+        let cells = Arc::new(Cells::new());
         self.workers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(Arc::clone(&cells));
-        Worker::new(Arc::clone(&self.layout), cells)
+        Worker::new(self.layout(), cells)
+    }
+
+    /// Takes in that there are more routes: `routes` are the templates by number, those that were known before under the
+    /// numbers that they had. Workers learn of it by [`Worker::renew`].
+    pub fn renew(&self, routes: &[String]) {
+        let layout = Arc::new(Layout::new(routes));
+        *self.layout.lock().unwrap_or_else(PoisonError::into_inner) = layout;
+    }
+
+    fn layout(&self) -> Arc<Layout> {
+        self.layout
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// How many requests are under way in all workers.
@@ -81,12 +96,18 @@ impl Registry {
         requests::in_progress(&workers)
     }
 
+    /// What requests came to so far, all in all.
+    pub fn totals(&self) -> Totals {
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        requests::all(&self.layout(), &workers)
+    }
+
     /// The page for a scraper.
     pub fn encode(&self, openmetrics: bool) -> String {
         let mut page = Page::new(openmetrics);
         {
             let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-            requests::expose(&mut page, &self.layout, &workers);
+            requests::expose(&mut page, &self.layout(), &workers);
         }
         self.controls.expose(&mut page);
         process::expose(&mut page);

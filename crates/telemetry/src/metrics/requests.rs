@@ -5,7 +5,7 @@
 //! thread and may see a request in one cell and not yet in the next; each number by itself is right and never goes back.
 //! [`Worker`] keeps the promise of the single writer: it can move between threads but not be shared or cloned.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +14,7 @@ use std::sync::{Arc, OnceLock};
 use seaworthy_core::catalogue;
 use seaworthy_core::exchange::{Finished, Observer};
 use seaworthy_core::names::{METHODS, OTHER_METHOD, REQUEST_SECONDS, metric};
+use seaworthy_core::route_names;
 
 use super::expose::{Distribution, Page};
 
@@ -22,6 +23,11 @@ const VIEW: &str = "view";
 
 /// Known methods and one for the rest.
 const METHOD_COUNT: usize = METHODS.len() + 1;
+
+/// Endpoints whose cells are made together.
+const CHUNK: usize = 64;
+/// All routes that have names, and the views.
+const CHUNKS: usize = (route_names::MOST + 1).div_ceil(CHUNK);
 
 /// Statuses 100 to 999, a block for each hundred.
 const CLASSES: usize = 9;
@@ -71,9 +77,11 @@ pub(super) struct Cells {
     cut: AtomicU64,
     /// By the place in the catalogue.
     errors: Box<[AtomicU64]>,
-    /// By endpoint, then by method; filled when first used.
-    series: Box<[OnceLock<Box<Series>>]>,
+    /// By endpoint, [`CHUNK`] of them at a time, then by method; filled when first used, because endpoints may come later.
+    series: [OnceLock<Box<Chunk>>; CHUNKS],
 }
+
+type Chunk = [OnceLock<Box<Series>>; CHUNK * METHOD_COUNT];
 
 #[derive(Debug, Default)]
 struct Series {
@@ -88,16 +96,26 @@ struct Series {
 struct Hundred([AtomicU64; 100]);
 
 impl Cells {
-    pub(super) fn new(layout: &Layout) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             started: AtomicU64::new(0),
             finished: AtomicU64::new(0),
             cut: AtomicU64::new(0),
             errors: catalogue::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
-            series: std::iter::repeat_with(OnceLock::new)
-                .take(layout.endpoints.len() * METHOD_COUNT)
-                .collect(),
+            series: [const { OnceLock::new() }; CHUNKS],
         }
+    }
+
+    fn series(&self, endpoint: usize, method: usize) -> Option<&OnceLock<Box<Series>>> {
+        let make = || Box::new([const { OnceLock::new() }; CHUNK * METHOD_COUNT]);
+        let chunk = self.series.get(endpoint / CHUNK)?.get_or_init(make);
+        chunk.get(endpoint % CHUNK * METHOD_COUNT + method)
+    }
+
+    fn known(&self, endpoint: usize, method: usize) -> Option<&Series> {
+        let chunk = self.series.get(endpoint / CHUNK)?.get()?;
+        let place = endpoint % CHUNK * METHOD_COUNT + method;
+        Some(chunk.get(place)?.get()?)
     }
 }
 
@@ -129,7 +147,7 @@ fn add(cell: &AtomicU64, more: u64) {
 /// Counts the requests of one worker; lives on the worker's thread.
 #[derive(Debug)]
 pub struct Worker {
-    layout: Arc<Layout>,
+    layout: RefCell<Arc<Layout>>,
     cells: Arc<Cells>,
     /// Not `Sync`: see the module's documentation.
     single_writer: PhantomData<Cell<()>>,
@@ -138,10 +156,15 @@ pub struct Worker {
 impl Worker {
     pub(super) fn new(layout: Arc<Layout>, cells: Arc<Cells>) -> Self {
         Self {
-            layout,
+            layout: RefCell::new(layout),
             cells,
             single_writer: PhantomData,
         }
+    }
+
+    /// Takes in that `registry` knows more routes now.
+    pub fn renew(&self, registry: &super::Registry) {
+        self.layout.replace(registry.layout());
     }
 
     /// Counts a request as under way.
@@ -162,8 +185,11 @@ impl Worker {
                 add(cell, 1);
             }
         }
-        let place = self.layout.endpoint(done) * METHOD_COUNT + method_index(done.method);
-        let series = cells.series[place].get_or_init(Box::default);
+        let endpoint = self.layout.borrow().endpoint(done);
+        let Some(series) = cells.series(endpoint, method_index(done.method)) else {
+            return;
+        };
+        let series = series.get_or_init(Box::default);
         add(series.status(done.status), 1);
         add(&series.buckets[bucket(done.duration)], 1);
         let nanos = u64::try_from(done.duration.as_nanos()).unwrap_or(u64::MAX);
@@ -227,6 +253,36 @@ pub(super) fn in_progress(workers: &[Arc<Cells>]) -> u64 {
     sum(workers, |cells| &cells.started).saturating_sub(finished)
 }
 
+/// What requests came to, all in all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Those that have finished; views are none.
+    pub requests: u64,
+    /// Those of them that failed on the side of the service (5xx).
+    pub failed: u64,
+    /// The time that they took together, in nanoseconds.
+    pub nanos: u64,
+}
+
+/// Adds up the requests of all workers.
+pub(super) fn all(layout: &Layout, workers: &[Arc<Cells>]) -> Totals {
+    let mut all = Totals::default();
+    let read = |cell: &AtomicU64| cell.load(Ordering::Relaxed);
+    for cells in workers {
+        for endpoint in 1..layout.endpoints.len() {
+            for series in (0..METHOD_COUNT).filter_map(|method| cells.known(endpoint, method)) {
+                let counts = series.buckets.iter().map(read);
+                all.requests = all.requests.wrapping_add(counts.fold(0, u64::wrapping_add));
+                let failed = series.statuses[4].get();
+                let failed = failed.map_or(0, |hundred| hundred.0.iter().map(read).sum());
+                all.failed = all.failed.wrapping_add(failed);
+                all.nanos = all.nanos.wrapping_add(read(&series.nanos));
+            }
+        }
+    }
+    all
+}
+
 /// Writes the families of the hot path.
 pub(super) fn expose(page: &mut Page, layout: &Layout, workers: &[Arc<Cells>]) {
     let totals = totals(layout, workers);
@@ -278,10 +334,9 @@ fn totals<'a>(layout: &'a Layout, workers: &[Arc<Cells>]) -> Vec<(&'a str, &'sta
     let mut totals = Vec::new();
     for (endpoint, name) in layout.endpoints.iter().enumerate() {
         for method in 0..METHOD_COUNT {
-            let place = endpoint * METHOD_COUNT + method;
             let parts: Vec<&Series> = workers
                 .iter()
-                .filter_map(|cells| cells.series[place].get().map(|series| &**series))
+                .filter_map(|cells| cells.known(endpoint, method))
                 .collect();
             if !parts.is_empty() {
                 let method = METHODS.get(method).copied().unwrap_or(OTHER_METHOD);

@@ -457,6 +457,27 @@ fn openmetrics_is_for_those_who_ask() {
     assert!(!accepts_openmetrics(None));
 }
 
+#[test]
+fn routes_may_come_later() {
+    let all = ["unmatched", "/a", "/b"].map(str::to_owned);
+    let registry = Registry::new(&all[..2]);
+    let worker = registry.worker();
+    worker.finished(&done("GET", 1, 200, 0));
+    worker.finished(&done("GET", 2, 200, 0));
+    registry.renew(&all);
+    worker.renew(&registry);
+    worker.finished(&done("GET", 1, 200, 0));
+    worker.finished(&done("GET", 2, 200, 0));
+    let page = read(&registry);
+    let count = |endpoint| {
+        let labels = [("method", "GET"), ("endpoint", endpoint), ("status", "200")];
+        page.get("http_requests_total", &labels)
+    };
+    assert_eq!(count("/a"), Some(2.0));
+    assert_eq!(count("/b"), Some(1.0));
+    assert_eq!(count("unmatched"), Some(1.0));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 

@@ -154,7 +154,8 @@ impl Builder {
     /// When it is still running after `patience`.
     pub async fn end(self, patience: Duration) -> crate::Result<Ended> {
         let home = tempfile::tempdir()?;
-        let state = home.path().join("state");
+        let state = self.state.clone();
+        let state = state.unwrap_or_else(|| home.path().join("state"));
         let group = Group::start("seaworthy", self.command(home.path(), &state)?)?;
         group.ended(patience).await
     }

@@ -13,6 +13,9 @@ use crate::address;
 /// `ApiVersions` in its oldest form: the length, the key 18, version 0, number 7 and no client.
 const VERSIONS: &[u8] = &[0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff];
 
+/// How often a node is started before its end is an error.
+const ATTEMPTS: u32 = 3;
+
 /// One node. Over SASL the user `shop` gets in with the password `secret`.
 #[derive(Debug)]
 pub struct Kafka {
@@ -31,6 +34,16 @@ impl Kafka {
     /// # Errors
     /// When it is not installed or does not come up.
     pub async fn start() -> crate::Result<Self> {
+        // It takes five ports, seconds after they were found free, and ends when somebody else has got one meanwhile.
+        for _ in 1..ATTEMPTS {
+            if let Ok(node) = Self::attempt().await {
+                return Ok(node);
+            }
+        }
+        Self::attempt().await
+    }
+
+    async fn attempt() -> crate::Result<Self> {
         let jars = crate::binary::target().join("fixtures/kafka");
         ensure!(
             jars.join("complete").is_file(),
@@ -68,9 +81,54 @@ impl Kafka {
     /// # Errors
     /// When that fails.
     pub async fn create(&self, topic: &str, partitions: u32) -> crate::Result<()> {
-        self.client(&["create", topic, &partitions.to_string()])
-            .await
-            .map(drop)
+        self.create_with(topic, partitions, &[]).await
+    }
+
+    /// Makes a topic with settings, such as `cleanup.policy=compact`.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub async fn create_with(
+        &self,
+        topic: &str,
+        partitions: u32,
+        settings: &[&str],
+    ) -> crate::Result<()> {
+        let partitions = partitions.to_string();
+        let words = [&["create", topic, &partitions], settings].concat();
+        self.client(&words).await.map(drop)
+    }
+
+    /// Deletes a topic.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub async fn delete(&self, topic: &str) -> crate::Result<()> {
+        self.client(&["delete", topic]).await.map(drop)
+    }
+
+    /// Appends a value of `length` bytes, compressed with `compression` (`none`, `gzip`).
+    ///
+    /// # Errors
+    /// When that fails.
+    pub async fn send(
+        &self,
+        topic: &str,
+        key: &str,
+        length: usize,
+        compression: &str,
+    ) -> crate::Result<()> {
+        let length = length.to_string();
+        let words = ["send", topic, key, &length, compression];
+        self.client(&words).await.map(drop)
+    }
+
+    /// Appends `undone` in a transaction that is given up, and `done` in one that is not.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub async fn undo(&self, topic: &str, key: &str) -> crate::Result<()> {
+        self.client(&["undo", topic, key]).await.map(drop)
     }
 
     /// Appends `count` messages to the first partition of `topic`.
@@ -150,6 +208,9 @@ fn configuration(
         "auto.create.topics.enable=true".to_owned(),
         "offsets.topic.replication.factor=1".to_owned(),
         "offsets.topic.num.partitions=1".to_owned(),
+        "transaction.state.log.replication.factor=1".to_owned(),
+        "transaction.state.log.min.isr=1".to_owned(),
+        "transaction.state.log.num.partitions=1".to_owned(),
         "num.partitions=1".to_owned(),
         "group.initial.rebalance.delay.ms=0".to_owned(),
         "initial.broker.registration.timeout.ms=120000".to_owned(),

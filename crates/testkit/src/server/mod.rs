@@ -6,12 +6,14 @@
 //! paused and brought back; a [`Gap`] before one of them is the network.
 
 mod app;
+mod bao;
 mod celery;
 mod daemon;
 mod gap;
 mod grpc;
 mod kafka;
 mod mariadb;
+mod moto;
 mod nats;
 mod postgres;
 mod rabbitmq;
@@ -21,12 +23,14 @@ pub mod tool;
 mod venv;
 
 pub use app::{App, Server};
+pub use bao::Bao;
 pub use celery::Celery;
 pub use daemon::Daemon;
 pub use gap::{Gap, Mode};
 pub use grpc::GrpcHealth;
 pub use kafka::Kafka;
 pub use mariadb::MariaDb;
+pub use moto::Moto;
 pub use nats::Nats;
 pub use postgres::Postgres;
 pub use rabbitmq::RabbitMq;
@@ -52,4 +56,4 @@ macro_rules! stand_for_their_daemon {
     )*};
 }
 
-stand_for_their_daemon!(Celery GrpcHealth Kafka MariaDb Nats Postgres RabbitMq Redis);
+stand_for_their_daemon!(Bao Celery GrpcHealth Kafka MariaDb Moto Nats Postgres RabbitMq Redis);

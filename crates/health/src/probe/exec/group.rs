@@ -8,11 +8,6 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
 
-use super::Exec;
-
-/// More output is not read.
-pub(super) const MOST: u64 = 64 * 1024;
-
 /// Keeps whoever else reaps the children of this process away from the one that `start` starts, for as long as the result
 /// lives. `start` gives its pid.
 pub type Exempting =
@@ -20,7 +15,7 @@ pub type Exempting =
 
 static EXEMPTING: OnceLock<Box<Exempting>> = OnceLock::new();
 
-/// Says once how children of checks are kept from a reaper of orphans in this process. Zombies belong to the process, and so
+/// Says once how such commands are kept from a reaper of orphans in this process. Zombies belong to the process, and so
 /// does this. A second call changes nothing.
 pub fn exempt_with(
     exempting: impl Fn(&mut dyn FnMut() -> io::Result<u32>) -> io::Result<Box<dyn Send>>
@@ -31,34 +26,31 @@ pub fn exempt_with(
     EXEMPTING.get_or_init(|| Box::new(exempting));
 }
 
-/// A running command with all that it has started.
-pub(super) struct Group {
+/// A running command with all that it has started. Dropping it kills them.
+pub struct Group {
     child: Child,
     /// Until the command is reaped: its number cannot be anybody else's then.
     leader: Option<Pid>,
     _exempt: Option<Box<dyn Send>>,
 }
 
+impl std::fmt::Debug for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Group").field(&self.leader).finish()
+    }
+}
+
 impl Group {
-    pub(super) fn start(exec: &Exec) -> io::Result<Self> {
-        let (program, words) = exec.command.split_first().ok_or(io::ErrorKind::NotFound)?;
-        let mut command = Command::new(program);
+    /// Starts `command` at the head of a group of its own. It gets no input, and of what it says only its output is kept.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(mut command: Command) -> io::Result<Self> {
         command
-            .args(words)
-            .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .process_group(0);
-        let passed = exec.pass_env.iter().map(String::as_str).chain(["PATH"]);
-        for name in passed {
-            if let Some(value) = std::env::var_os(name) {
-                command.env(name, value);
-            }
-        }
-        if let Some(directory) = &exec.directory {
-            command.current_dir(directory);
-        }
         let mut child = None;
         let mut start = || -> io::Result<u32> {
             let started = command.spawn()?;
@@ -84,12 +76,16 @@ impl Group {
         })
     }
 
-    /// What it has printed, at most a byte more than may be, and how it ended.
-    pub(super) async fn end(mut self) -> io::Result<(Vec<u8>, ExitStatus)> {
+    /// What it has printed, and how it ended. With more than `most` bytes it is killed, and one byte more shows it.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    pub async fn end(mut self, most: usize) -> io::Result<(Vec<u8>, ExitStatus)> {
         let mut output = Vec::new();
         if let Some(stdout) = self.child.stdout.take() {
-            stdout.take(MOST + 1).read_to_end(&mut output).await?;
-            if output.len() as u64 > MOST {
+            let bound = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+            stdout.take(bound).read_to_end(&mut output).await?;
+            if output.len() > most {
                 self.kill();
             }
         }

@@ -14,18 +14,21 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::process::Command;
 
 use super::reading::Expected;
 use super::{Around, Fault, Probe};
 use crate::{Check, Outcome, Running};
-pub use group::{Exempting, exempt_with};
-use group::{Group, MOST};
+pub use group::{Exempting, Group, exempt_with};
+
+/// More output is not read.
+const MOST: usize = 64 * 1024;
 
 /// Runs a command. Exit code 0 is healthy, any other is not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Exec {
     /// The command and its words, such as `[sh, -c, "test -e /run/ready"]`. No shell reads them.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1), extend("x-verbatim" = true))]
     pub command: Vec<String>,
     /// The variables that the command gets from our environment, beside `PATH`. Default: none.
     #[serde(default)]
@@ -118,8 +121,8 @@ impl Check for Runs {
     fn run(&self) -> Running<'_> {
         Box::pin(async {
             let program = self.0.command.first().map_or("", String::as_str);
-            let ended = match Group::start(&self.0) {
-                Ok(group) => group.end().await,
+            let ended = match Group::start(self.command(program)) {
+                Ok(group) => group.end(MOST).await,
                 Err(error) => return Outcome::unhealthy(self.cannot_start(program, &error)),
             };
             match ended {
@@ -131,6 +134,21 @@ impl Check for Runs {
 }
 
 impl Runs {
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.args(self.0.command.iter().skip(1)).env_clear();
+        let passed = self.0.pass_env.iter().map(String::as_str).chain(["PATH"]);
+        for name in passed {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        if let Some(directory) = &self.0.directory {
+            command.current_dir(directory);
+        }
+        command
+    }
+
     fn cannot_start(&self, program: &str, error: &io::Error) -> String {
         // The system does not say which of the two it has not found.
         if let Some(directory) = &self.0.directory
@@ -147,7 +165,7 @@ impl Runs {
 
     fn judge(&self, output: &[u8], status: ExitStatus) -> Outcome {
         use std::os::unix::process::ExitStatusExt as _;
-        if output.len() as u64 > MOST {
+        if output.len() > MOST {
             return Outcome::unhealthy("the command prints more than 64 KiB");
         }
         match (status.code(), status.signal()) {

@@ -39,12 +39,16 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// Asks for the brokers and for `topics`, and for no others.
-    pub(super) async fn ask(connection: &mut Connection, topics: &[&str]) -> Result<Self, Trouble> {
-        // The last byte forbids to make topics that do not exist.
+    /// Asks for the brokers and for `topics`, and for no others. Topics that do not exist are made if `makes`, by brokers that
+    /// make any for whoever asks.
+    pub(super) async fn ask(
+        connection: &mut Connection,
+        topics: &[&str],
+        makes: bool,
+    ) -> Result<Self, Trouble> {
         let request = Writer::default()
             .list(topics, |written, topic| written.text(topic))
-            .octet(0);
+            .octet(makes.into());
         let answer = connection.ask(METADATA, request).await?;
         let mut answer = answer.as_slice();
         answer.try_get_i32()?;
@@ -141,6 +145,42 @@ pub(super) async fn ends(
     topic: &str,
     partitions: &[i32],
 ) -> Result<Vec<(i32, i64)>, Trouble> {
+    let found = offsets(connection, topic, partitions, END).await?;
+    if let Some((_, error, _)) = found.iter().find(|(_, error, _)| *error != 0) {
+        return Err(Trouble::says(format!(
+            "the end of `{topic}` is not told ({error})"
+        )));
+    }
+    Ok(found
+        .into_iter()
+        .map(|(index, _, end)| (index, end))
+        .collect())
+}
+
+/// Where what is kept of a partition begins, asked of its leader, or the number of an error.
+pub(super) async fn beginning(
+    connection: &mut Connection,
+    topic: &str,
+    partition: i32,
+) -> Result<Result<i64, i16>, Trouble> {
+    match offsets(connection, topic, &[partition], BEGINNING).await?[..] {
+        [(index, 0, offset)] if index == partition => Ok(Ok(offset)),
+        [(index, error, _)] if index == partition => Ok(Err(error)),
+        _ => Err(Trouble::Foreign),
+    }
+}
+
+/// The times that stand for places.
+const END: i64 = -1;
+const BEGINNING: i64 = -2;
+
+/// Partitions with the number of an error and an offset.
+async fn offsets(
+    connection: &mut Connection,
+    topic: &str,
+    partitions: &[i32],
+    time: i64,
+) -> Result<Vec<(i32, i16, i64)>, Trouble> {
     // No replica asks, and what is not committed yet does not count.
     let request = Writer::default()
         .int(-1)
@@ -148,7 +188,7 @@ pub(super) async fn ends(
         .list(&[topic], |written, topic| {
             let named = written.text(topic);
             named.list(partitions, |written, partition| {
-                written.int(*partition).long(-1)
+                written.int(*partition).long(time)
             })
         });
     let answer = connection.ask(LIST_OFFSETS, request).await?;
@@ -162,16 +202,7 @@ pub(super) async fn ends(
             Ok((index, error, partition.try_get_i64()?))
         })
     })?;
-    let found: Vec<_> = topics.into_iter().flatten().collect();
-    if let Some((_, error, _)) = found.iter().find(|(_, error, _)| *error != 0) {
-        return Err(Trouble::says(format!(
-            "the end of `{topic}` is not told ({error})"
-        )));
-    }
-    Ok(found
-        .into_iter()
-        .map(|(index, _, end)| (index, end))
-        .collect())
+    Ok(topics.into_iter().flatten().collect())
 }
 
 fn about_group(error: i16) -> String {

@@ -7,13 +7,11 @@ use bytes::Buf as _;
 use seaworthy_core::dsn::Dsn;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 
+use super::answer::{Answer, LONGEST};
 use super::wire::{Writer, list};
 use crate::probe::stream::{Socket, Target, read_bytes};
 use crate::probe::tls::Trust;
 use crate::probe::trouble::Trouble;
-
-/// No answer may be longer: it is enough for a topic of fifty thousand partitions.
-const LONGEST: usize = 4 * 1024 * 1024;
 
 /// A request: its name for messages, its number and the version in which we speak it.
 #[derive(Clone, Copy, Debug)]
@@ -27,12 +25,16 @@ pub(super) const METADATA: Api = api("Metadata", 3, 4);
 pub(super) const FIND_COORDINATOR: Api = api("FindCoordinator", 10, 1);
 pub(super) const OFFSET_FETCH: Api = api("OffsetFetch", 9, 3);
 pub(super) const LIST_OFFSETS: Api = api("ListOffsets", 2, 2);
+pub(super) const PRODUCE: Api = api("Produce", 0, 3);
+pub(super) const FETCH: Api = api("Fetch", 1, 4);
 const API_VERSIONS: Api = api("ApiVersions", 18, 0);
 const SASL_HANDSHAKE: Api = api("SaslHandshake", 17, 1);
 const SASL_AUTHENTICATE: Api = api("SaslAuthenticate", 36, 0);
 
 /// What is kept of the versions that a broker speaks.
-const USED: [Api; 6] = [
+const USED: [Api; 8] = [
+    PRODUCE,
+    FETCH,
     METADATA,
     FIND_COORDINATOR,
     OFFSET_FETCH,
@@ -118,7 +120,7 @@ impl Access {
 }
 
 /// An open connection.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     socket: Socket,
     pub(super) access: Arc<Access>,
     /// How many requests were sent.
@@ -162,6 +164,18 @@ impl Connection {
 
     /// Sends a request and returns the answer after its head.
     pub(super) async fn ask(&mut self, api: Api, body: Writer) -> Result<Vec<u8>, Trouble> {
+        self.speaks(api)?;
+        self.send(api, body).await
+    }
+
+    /// Sends a request and returns its answer unread, for those that may be longer than anybody wants to hold.
+    pub(super) async fn begin(&mut self, api: Api, body: Writer) -> Result<Answer<'_>, Trouble> {
+        self.speaks(api)?;
+        let length = self.exchange(api, body).await?;
+        Ok(Answer::new(&mut self.socket, length))
+    }
+
+    fn speaks(&self, api: Api) -> Result<(), Trouble> {
         let spoken = self.spoken.iter().find(|(key, ..)| *key == api.key);
         if !spoken.is_some_and(|(_, least, most)| (*least..=*most).contains(&api.version)) {
             let Api { name, version, .. } = api;
@@ -169,10 +183,16 @@ impl Connection {
                 "it does not speak version {version} of {name}"
             )));
         }
-        self.send(api, body).await
+        Ok(())
     }
 
     async fn send(&mut self, api: Api, body: Writer) -> Result<Vec<u8>, Trouble> {
+        let length = self.exchange(api, body).await?;
+        read_bytes(&mut self.socket, length).await
+    }
+
+    /// Sends a request, reads the head of its answer, and returns how much is left of that.
+    async fn exchange(&mut self, api: Api, body: Writer) -> Result<usize, Trouble> {
         self.sent = self.sent.wrapping_add(1);
         let head = Writer::default().short(api.key).short(api.version);
         let mut request = head.int(self.sent).text("seaworthy");
@@ -184,9 +204,10 @@ impl Connection {
         let length =
             usize::try_from(self.socket.read_i32().await?).map_err(|_| Trouble::Foreign)?;
         // The number of the request is checked before its answer is read: what is no Kafka shall not be read for long.
-        if !(4..=LONGEST).contains(&length) || self.socket.read_i32().await? != self.sent {
+        let is_long = length > LONGEST && api.key != FETCH.key;
+        if length < 4 || is_long || self.socket.read_i32().await? != self.sent {
             return Err(Trouble::Foreign);
         }
-        read_bytes(&mut self.socket, length - 4).await
+        Ok(length - 4)
     }
 }

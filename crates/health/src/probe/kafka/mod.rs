@@ -4,72 +4,41 @@
 //! has seen one: eight bytes of garbage ask for hundreds of gigabytes, and that ends the whole process. Seven requests in the
 //! versions without tagged fields, which Kafka speaks from 2.1 to this day, are less code than guarding against it.
 //!
-//! It never makes a topic, joins no group, and commits nothing. It keeps one connection, to a broker of `bootstrap`; those
+//! A check never makes a topic, joins no group, and commits nothing. It keeps one connection, to a broker of `bootstrap`; those
 //! to the group's coordinator and to leaders of partitions are closed when the run ends. With several brokers each run
 //! that fails begins with the next one, so that one dead machine in the list costs one run.
 
+//!
+//! [`Log`] is for others than checks: it appends to a topic and reads it from its beginning, over the same connections.
+
+mod answer;
+mod batch;
+mod bootstrap;
 mod cluster;
 mod connection;
+mod fetch;
 mod lag;
+mod log;
 mod options;
+mod produce;
 mod wire;
 
+pub use batch::{LONGEST_VALUE, Record, Skipped};
+pub use bootstrap::Bootstrap;
+pub use log::Log;
 pub use options::{Kafka, Password};
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use super::kept::{Place, Question};
+use super::kept::Question;
 use super::trouble::Trouble;
 use crate::Outcome;
 use cluster::{Cluster, Topic};
-use connection::{Access, Connection};
-
-/// The brokers to begin with.
-struct Bootstrap {
-    /// Host and port of each broker in the list.
-    brokers: Vec<(String, u16)>,
-    access: Arc<Access>,
-    /// The broker to begin with.
-    turn: AtomicUsize,
-}
-
-impl Place for Bootstrap {
-    type Session = Connection;
-
-    const TONGUE: &'static str = "Kafka";
-
-    /// The first broker of the list that lets us in.
-    async fn open(&self) -> Result<Connection, Trouble> {
-        let mut last = Trouble::says("there is no broker to ask");
-        for _ in &self.brokers {
-            // Counted on before it is tried: a run that is cut short here shall not begin here again.
-            let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-            let Some((host, port)) = self.brokers.get(turn % self.brokers.len()) else {
-                break;
-            };
-            match self.access.open(host, *port).await {
-                Ok(connection) => {
-                    self.turn.store(turn, Ordering::Relaxed);
-                    return Ok(connection);
-                }
-                Err(trouble) => last = trouble,
-            }
-        }
-        Err(last)
-    }
-}
+use connection::Connection;
 
 impl Question<Bootstrap> for Kafka {
     async fn ask(&self, connection: &mut Connection) -> Result<Outcome, Trouble> {
         let is_untried = connection.is_untried();
-        match self.look(connection).await {
-            // A broker that wants a login closes the connection at the first real question.
-            Err(Trouble::Io(error)) if is_untried && ended(&error) => Err(Trouble::says(
-                "it ended the connection; it may want a user and a password",
-            )),
-            looked => looked,
-        }
+        let looked = self.look(connection).await;
+        looked.map_err(|trouble| suspect(trouble, is_untried))
     }
 }
 
@@ -82,7 +51,7 @@ impl Kafka {
                 .map(|(_, topic)| topic)
                 .filter(|topic| !self.topics.iter().any(|name| name == topic)),
         );
-        let cluster = Cluster::ask(connection, &names).await?;
+        let cluster = Cluster::ask(connection, &names, false).await?;
         let mut outcome = match names.iter().find_map(|name| fault(name, &cluster.topics)) {
             Some(fault) => Outcome::unhealthy(fault),
             None if cluster.brokers.is_empty() => Outcome::unhealthy("it knows of no broker"),
@@ -96,6 +65,16 @@ impl Kafka {
             outcome = outcome.with("controller", cluster.controller);
         }
         Ok(outcome)
+    }
+}
+
+/// A broker that wants a login closes the connection at the first real question.
+fn suspect(trouble: Trouble, is_untried: bool) -> Trouble {
+    match trouble {
+        Trouble::Io(error) if is_untried && ended(&error) => {
+            Trouble::says("it ended the connection; it may want a user and a password")
+        }
+        trouble => trouble,
     }
 }
 

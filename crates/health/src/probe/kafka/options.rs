@@ -4,18 +4,14 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use seaworthy_core::dsn::Dsn;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::Bootstrap;
-use super::connection::{Access, Login};
+use super::bootstrap::Bootstrap;
 use crate::Check;
 use crate::probe::limits::Ceiling;
-use crate::probe::tls::Trust;
-use crate::probe::{Address, Around, Fault, Probe, judge_url, kept};
+use crate::probe::{Address, Around, Fault, Probe, kept};
 
 /// Asks a Kafka cluster for its brokers, and for topics and the lag of a group if told so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -84,18 +80,6 @@ impl JsonSchema for Password {
 }
 
 impl Kafka {
-    fn urls(&self) -> impl Iterator<Item = (&str, Option<Dsn>)> {
-        let entries = self.bootstrap.iter().flat_map(|entry| entry.split(','));
-        entries.map(|entry| {
-            let entry = entry.trim();
-            let url = format!("kafka://{entry}").parse::<Dsn>().ok();
-            (
-                entry,
-                url.filter(|url| url.port_or(0) != 0 && url.user().is_none()),
-            )
-        })
-    }
-
     fn named(&self) -> impl Iterator<Item = (&'static str, &String)> {
         let topics = self.topics.iter().map(|topic| ("topics", topic));
         let topic = self.topic.iter().map(|topic| ("topic", topic));
@@ -113,30 +97,8 @@ impl Probe for Kafka {
     }
 
     fn faults(&self, around: &Around, faults: &mut Vec<Fault>) {
-        if self.bootstrap.is_empty() {
-            faults.push(Fault::new(
-                "bootstrap",
-                "there is no broker to ask",
-                "write `[kafka:9092]`",
-            ));
-        }
-        for (entry, url) in self.urls() {
-            match url {
-                Some(url) => judge_url("bootstrap", &url, &["kafka"], around, faults),
-                // It may be a URL with a password in it, so it is not repeated.
-                None if entry.contains('@') => {
-                    let help = "write `kafka:9092`; user and password have options of their own";
-                    faults.push(Fault::new(
-                        "bootstrap",
-                        "a broker is a host and a port",
-                        help,
-                    ));
-                }
-                None => {
-                    let message = format!("`{entry}` is not a host and a port");
-                    faults.push(Fault::new("bootstrap", message, "write it as `kafka:9092`"));
-                }
-            }
+        for (message, help) in Bootstrap::faults(&self.bootstrap, &around.own) {
+            faults.push(Fault::new("bootstrap", message, help));
         }
         for (option, name) in self.named() {
             if name.is_empty() || name.len() > 249 {
@@ -170,25 +132,14 @@ impl Probe for Kafka {
     }
 
     fn check(&self, around: &Around) -> Arc<dyn Check> {
-        let brokers = self.urls().filter_map(|(_, url)| url);
         let login = self.user.clone().zip(self.password.clone());
-        let access = Access {
-            tls: self.tls,
-            trust: Trust {
-                ca: self.ca.clone(),
-                ..Trust::default()
-            },
-            login: login.map(|(user, password)| Login {
-                user,
-                password: password.0,
-            }),
-            own: around.own.clone(),
-        };
-        let bootstrap = Bootstrap {
-            brokers: brokers.map(|url| (url.host(), url.port_or(0))).collect(),
-            access: Arc::new(access),
-            turn: AtomicUsize::new(0),
-        };
+        let bootstrap = Bootstrap::new(
+            &self.bootstrap,
+            login.map(|(user, password)| (user, password.0)),
+            self.tls,
+            self.ca.clone(),
+        );
+        let bootstrap = bootstrap.away_from(around.own.clone());
         kept::check(Self::KIND, bootstrap, self.clone())
     }
 }

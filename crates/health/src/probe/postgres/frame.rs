@@ -12,15 +12,13 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// No answer that a check has a use for has a longer message.
-const LONGEST: usize = 1 << 20;
-
 const HEAD: usize = 5;
 
 /// A stream of messages that are not too long.
 #[derive(Debug)]
 pub(super) struct Frames<S> {
     inner: S,
+    longest: usize,
     head: [u8; HEAD],
     /// How much of the head is there.
     has: usize,
@@ -40,9 +38,11 @@ impl Nonsense {
 }
 
 impl<S> Frames<S> {
-    pub(super) fn new(inner: S, nonsense: Nonsense) -> Self {
+    /// Messages of at most `longest` bytes.
+    pub(super) fn new(inner: S, longest: usize, nonsense: Nonsense) -> Self {
         Self {
             inner,
+            longest,
             head: [0; HEAD],
             has: 0,
             body: 0,
@@ -69,7 +69,7 @@ impl<S> Frames<S> {
                 let body = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
                 // The length counts itself.
                 match body.checked_sub(HEAD - 1) {
-                    Some(body) if body <= LONGEST && is_tag(tag) => self.body = body,
+                    Some(body) if body <= self.longest && is_tag(tag) => self.body = body,
                     _ => return false,
                 }
             }
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     fn follows(pieces: &[&[u8]]) -> bool {
-        let mut frames = Frames::new((), Nonsense::default());
+        let mut frames = Frames::new((), 1 << 20, Nonsense::default());
         pieces.iter().all(|piece| frames.follow(piece))
     }
 

@@ -1,8 +1,11 @@
 //! Whether a Postgres answers a query, and has the tables that it should have.
 
 mod frame;
+mod link;
 pub(crate) mod session;
 mod words;
+
+pub use link::Link;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -15,6 +15,7 @@ use futures_util::FutureExt as _;
 use seaworthy_core::dsn::Dsn;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_postgres::tls::NoTlsStream;
 use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage, SimpleQueryRow};
 
 use super::frame::{Frames, Nonsense};
@@ -71,6 +72,12 @@ pub(crate) fn judge(url: &Dsn, faults: &mut Vec<Fault>) {
     }
 }
 
+/// No answer that a check has a use for has a longer message.
+const LONGEST: usize = 1 << 20;
+
+/// A connection that nobody drives yet.
+pub(super) type Raw = tokio_postgres::Connection<Frames<Bounded<Stream>>, NoTlsStream>;
+
 /// Where a Postgres is.
 pub(crate) struct Server {
     url: Dsn,
@@ -96,30 +103,16 @@ impl Server {
         }
     }
 
-    async fn connect(&self) -> Result<Session, Trouble> {
-        let mut tcp = self.target.connect_plain().await?;
-        let stream: Stream = if self.protection == Protection::None {
-            Box::new(tcp)
-        } else if may_encrypt(&mut tcp).await? {
-            self.target.secure(tcp).await?
-        } else if self.protection == Protection::IfPossible {
-            Box::new(tcp)
-        } else {
-            return Err(Trouble::says("it does not offer TLS"));
-        };
-        self.log_in(stream).await
+    /// One that may write as well.
+    pub(super) fn of_writer(url: &Dsn, ca: Option<PathBuf>) -> Self {
+        let server = Self::new(url, ca);
+        server.takes_no_options.store(true, Ordering::Relaxed);
+        server
     }
 
-    async fn log_in(&self, stream: Stream) -> Result<Session, Trouble> {
+    async fn connect(&self) -> Result<Session, Trouble> {
         let (allowance, nonsense) = (Allowance::new(), Nonsense::default());
-        let stream = Frames::new(Bounded::new(stream, allowance.clone()), nonsense.clone());
-        let opened = self.config().connect_raw(stream, NoTls).await;
-        let (client, connection) = opened.map_err(|error| {
-            if nonsense.was_seen() || allowance.is_used_up() {
-                return Trouble::Foreign;
-            }
-            trouble(&error)
-        })?;
+        let (client, connection) = self.log_in(LONGEST, &allowance, &nonsense).await?;
         let version = connection.parameter("server_version");
         let version = version.and_then(crate::probe::version).map(str::to_owned);
         Ok(Session {
@@ -128,6 +121,37 @@ impl Server {
             version,
             allowance,
             nonsense,
+        })
+    }
+
+    async fn stream(&self) -> Result<Stream, Trouble> {
+        let mut tcp = self.target.connect_plain().await?;
+        if self.protection == Protection::None {
+            Ok(Box::new(tcp))
+        } else if may_encrypt(&mut tcp).await? {
+            Ok(self.target.secure(tcp).await?)
+        } else if self.protection == Protection::IfPossible {
+            Ok(Box::new(tcp))
+        } else {
+            Err(Trouble::says("it does not offer TLS"))
+        }
+    }
+
+    /// Connects and logs in, for messages of at most `longest` bytes.
+    pub(super) async fn log_in(
+        &self,
+        longest: usize,
+        allowance: &Allowance,
+        nonsense: &Nonsense,
+    ) -> Result<(Client, Raw), Trouble> {
+        let stream = Bounded::new(self.stream().await?, allowance.clone());
+        let stream = Frames::new(stream, longest, nonsense.clone());
+        let opened = self.config().connect_raw(stream, NoTls).await;
+        opened.map_err(|error| {
+            if nonsense.was_seen() || allowance.is_used_up() {
+                return Trouble::Foreign;
+            }
+            trouble(&error)
         })
     }
 

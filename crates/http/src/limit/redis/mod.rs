@@ -1,7 +1,7 @@
 //! Buckets in a Redis that replicas share.
 //!
 //! One script decides, by the server's clock, with one key for each call, so it works on a cluster. A key is
-//! `rate_limit:{SHA-256 of who it is}:{limit}`, and every key has a time to live: that until its bucket is full, and ten seconds.
+//! `rate_limit:{SHA-256 of who it is}:{limit}`, and every key has a time to live: that in which an empty bucket fills, and ten seconds.
 //!
 //! **When the server is lost** the request that notices is decided here, and so are all that follow, each replica giving its share
 //! of the limit. What this process has admitted lately counts against that share from the first moment on. No request waits for a
@@ -295,13 +295,19 @@ impl Redis {
                     asking.answered = true;
                     let wanted = (one.cost, need);
                     let decision = leases.granted(one.key.0, &one.name, wanted, &reply, one.now);
-                    return one.counted(decision);
+                    if let Some(decision) = decision {
+                        return one.counted(decision);
+                    }
+                    if Instant::now() >= deadline {
+                        return one.alone();
+                    }
+                    next = leases.spend(one.key.0, one.cost, one.now);
                 }
                 Next::Wait(asking) => {
                     let mut answered = pin!(asking.notified());
                     // Before another look: an answer between the two must not be missed.
                     answered.as_mut().enable();
-                    if leases.is_asking(one.key.0) {
+                    if leases.is_asking(one.key.0, &asking) {
                         let left = deadline.saturating_duration_since(Instant::now());
                         if tokio::time::timeout(left, answered).await.is_err() {
                             return one.alone();

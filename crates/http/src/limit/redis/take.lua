@@ -53,9 +53,10 @@ end
 
 local full = time_for(capacity - tokens)
 if given ~= 0 or owed ~= 0 or not state then
-  -- The bucket is kept until it is full and ten seconds more; one that never is, for a year.
-  local ttl = 31622400000
-  if full >= 0 then ttl = math.min(ttl, math.ceil(full / 1000) + 10000) end
+  -- The bucket is kept for as long as an empty one takes to fill, and ten seconds more; one that never does, for a year. Forgotten
+  -- sooner, as after a reset, it would be told what replicas remember of the time before.
+  local ttl, longest = 31622400000, math.max(full, time_for(capacity))
+  if longest >= 0 then ttl = math.min(ttl, math.ceil(longest / 1000) + 10000) end
   redis.call('SET', KEYS[1], string.format('%.9f:%.0f', tokens, since), 'PX', string.format('%.0f', ttl))
 end
 

@@ -14,7 +14,6 @@ use http::HeaderName;
 use seaworthy_core::clock::Clock;
 use seaworthy_core::principal::Kind;
 use seaworthy_core::route::RouteTable;
-use seaworthy_http::auth::jwt::Jwks;
 use seaworthy_http::auth::{self, Auth, Keys, Mode, Strictness};
 use seaworthy_http::ban::Exempts;
 use seaworthy_http::validate;
@@ -23,6 +22,7 @@ use seaworthy_telemetry::metrics::Registry;
 pub use self::bodies::Described;
 use self::policy::policy;
 use self::text::read;
+pub use self::tokens::Fetched;
 use self::tokens::tokens;
 use self::told::Told;
 use crate::config::Config;
@@ -35,7 +35,7 @@ pub struct Access {
     /// Who is asked who he is, if anybody is.
     pub auth: Option<Arc<Auth>>,
     /// Keys that somebody has to keep fetching.
-    pub jwks: Option<Arc<Jwks>>,
+    pub fetched: Option<Fetched>,
     /// What bodies have to be like, by route.
     pub bodies: validate::ByRoute,
     /// Schemas that the app describes itself.
@@ -53,7 +53,7 @@ impl std::fmt::Debug for Access {
 }
 
 impl Access {
-    /// Reads and builds what `config` names.
+    /// Reads and builds what `config` names. What was fetched for the configuration `before` is still known, where it is the same.
     ///
     /// # Errors
     /// A file that cannot be read, or that is not what it should be.
@@ -62,8 +62,10 @@ impl Access {
         routes: &Arc<RouteTable>,
         clock: Clock,
         registry: &Arc<Registry>,
+        before: Option<&Self>,
     ) -> Result<Self, Failure> {
-        let (tokens, jwks) = tokens(config, clock)?;
+        let fetched = before.and_then(|before| before.fetched.as_ref());
+        let (tokens, fetched) = tokens(config, clock, fetched)?;
         let general = if config.auth.required {
             Mode::Required
         } else {
@@ -109,9 +111,13 @@ impl Access {
             || built.modes.contains(&Mode::Required);
         let watch = Arc::new(Told::new(registry));
         let (bodies, described) = bodies::build(config)?;
+        for old in before.iter().flat_map(|before| &before.described) {
+            let same = described.iter().filter(|new| new.pattern == old.pattern);
+            same.for_each(|new| new.schema.store(old.schema.load_full()));
+        }
         Ok(Self {
             auth: is_wanted.then(|| Auth::new(built, Some(watch.clone()))),
-            jwks,
+            fetched,
             bodies,
             described,
             watch: Arc::new(bodies::Counted::new(registry)),

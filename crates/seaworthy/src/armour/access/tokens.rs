@@ -12,10 +12,20 @@ use crate::config::Config;
 use crate::config::auth as section;
 use crate::failure::Failure;
 
+/// A key set that somebody has to keep fetching, and the words that it was made by.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    section: section::Jwt,
+    /// The keys.
+    pub jwks: Arc<Jwks>,
+}
+
+/// Who is believed. The key set of `before` goes on where the file says the same of it.
 pub(super) fn tokens(
     config: &Config,
     clock: Clock,
-) -> Result<(Option<Verifier>, Option<Arc<Jwks>>), Failure> {
+    before: Option<&Fetched>,
+) -> Result<(Option<Verifier>, Option<Fetched>), Failure> {
     let Some(section) = &config.auth.jwt else {
         return Ok((None, None));
     };
@@ -49,13 +59,19 @@ pub(super) fn tokens(
                 );
                 return Ok((None, None));
             }
-            let jwks = Jwks::new(
-                place(section, named)?,
-                algorithms.clone(),
-                pace(section),
-                clock,
-            );
-            (Source::Fetched(jwks.clone()), Some(jwks))
+            let fetched = match before.filter(|before| before.section == *section) {
+                Some(same) => same.clone(),
+                None => Fetched {
+                    section: section.clone(),
+                    jwks: Jwks::new(
+                        place(section, named)?,
+                        algorithms.clone(),
+                        pace(section),
+                        clock,
+                    ),
+                },
+            };
+            (Source::Fetched(fetched.jwks.clone()), Some(fetched))
         }
     };
     let rules = jwt::Rules {

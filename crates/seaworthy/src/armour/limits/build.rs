@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use seaworthy_core::quota::Spec;
 use seaworthy_http::limit::{
-    self, Action, Fields, Identify, Keyed, Policy, PolicyConfig, Reset, Rules,
+    self, Action, Fields, Identify, Keyed, Limits, Policy, PolicyConfig, Reset, Rules,
 };
 
 use crate::config::rates::{self, Refill, Shown, StoreKind};
@@ -12,21 +12,27 @@ use crate::config::{Config, Route};
 
 /// Policies and rules, before they are shared.
 #[derive(Default)]
-pub(super) struct Built {
+pub(super) struct Built<'a> {
+    /// Those that there were, whose buckets and counts go on.
+    before: Vec<&'a Arc<Policy>>,
     pub(super) tiers: Vec<Arc<Policy>>,
     pub(super) policies: Vec<Arc<Policy>>,
     pub(super) rules: Vec<Rules>,
 }
 
-impl Built {
-    pub(super) fn of(config: &Config) -> Self {
-        let mut built = Self::default();
+impl<'a> Built<'a> {
+    pub(super) fn of(config: &Config, before: Option<&'a Limits>) -> Self {
+        let mut built = Self {
+            before: before.into_iter().flat_map(Limits::all).collect(),
+            ..Self::default()
+        };
         let tiers = &config.limits.tiers;
         // Whoever has no tier gets the first.
         let first = tiers.get_key_value(limit::ANONYMOUS);
         let others = tiers.iter().filter(|(name, _)| *name != limit::ANONYMOUS);
         for (name, spec) in first.into_iter().chain(others) {
-            built.tiers.push(policy(config, name, spec, |_| ()));
+            let tier = built.succeed(policy(config, name, spec, |_| ()));
+            built.tiers.push(tier);
         }
         let mut everywhere = Vec::new();
         if let Some(users) = &config.limits.users {
@@ -64,9 +70,23 @@ impl Built {
         built
     }
 
-    fn add(&mut self, policy: Arc<Policy>) -> usize {
+    fn add(&mut self, policy: PolicyConfig) -> usize {
+        let policy = self.succeed(policy);
         self.policies.push(policy);
         self.policies.len() - 1
+    }
+
+    /// The policy itself, in the place of the one that there was for these buckets.
+    fn succeed(&self, policy: PolicyConfig) -> Arc<Policy> {
+        let mut before = self.before.iter();
+        let same = before.find(|old| {
+            let old = old.config();
+            (&old.name, &old.bucket) == (&policy.name, &policy.bucket)
+        });
+        match same {
+            Some(old) => old.succeeded_by(policy),
+            None => Arc::new(Policy::new(policy)),
+        }
     }
 
     fn rules(
@@ -119,7 +139,7 @@ fn policy(
     name: &str,
     spec: &Spec,
     change: impl FnOnce(&mut PolicyConfig),
-) -> Arc<Policy> {
+) -> PolicyConfig {
     let limits = &config.limits;
     let at_once = limits.refill == Refill::Interval;
     // Checked when the configuration was.
@@ -133,7 +153,7 @@ fn policy(
         policy.replicas = limits.replicas;
     }
     change(&mut policy);
-    Arc::new(Policy::new(policy))
+    policy
 }
 
 fn act(action: rates::Action, config: &Config) -> Action {

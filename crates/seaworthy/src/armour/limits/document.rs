@@ -4,18 +4,20 @@ use schemars::JsonSchema;
 use seaworthy_http::limit::{Action, Chosen, Policy, Tally};
 use serde::Serialize;
 
-use super::{Limiting, is_alone};
+use super::{Calls, Limiting, is_alone};
 
 impl Limiting {
-    /// All limits as they stand.
-    pub fn document(&self) -> LimitsDocument {
+    /// All limits as they stand, and after them those of `calls`.
+    pub fn document(&self, calls: &Calls) -> LimitsDocument {
+        let calls = calls.all();
+        let all = self.all().chain(&calls);
         LimitsDocument {
             store: match &self.store {
-                Chosen::Memory(_) => "memory",
-                Chosen::Redis(_) => "redis",
+                Some(Chosen::Redis(_)) => "redis",
+                Some(Chosen::Memory(_)) | None => "memory",
             },
-            fallback_active: is_alone(&self.store),
-            limits: self.all().map(|policy| LimitDocument::of(policy)).collect(),
+            fallback_active: is_alone(self.store.as_ref()),
+            limits: all.map(|policy| LimitDocument::of(policy)).collect(),
         }
     }
 }
@@ -34,7 +36,7 @@ pub struct LimitsDocument {
 /// One limit.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct LimitDocument {
-    /// The tier, `user`, `route`, or the name of the policy.
+    /// The tier, `user`, `route`, the name of the policy, or `egress.` with the name of a way out.
     pub name: String,
     /// How many requests a full bucket holds; nothing without a limit.
     pub capacity: Option<u64>,

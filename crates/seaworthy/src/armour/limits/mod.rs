@@ -1,6 +1,7 @@
 //! The rate limits of a service: built once, shared by all workers, shown, and reset by hand.
 
 mod build;
+mod calls;
 mod document;
 mod store;
 
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue};
 use seaworthy_core::clock::{Clock, Moment};
-use seaworthy_core::names::metric;
+use seaworthy_core::names::{Metric, metric};
 use seaworthy_core::principal::{Kind, Principal};
 use seaworthy_http::exchange::Exchange;
 use seaworthy_http::limit::{Chosen, Keyed, Keys, Limits, Part, Policy};
@@ -19,6 +20,7 @@ use seaworthy_telemetry::metrics::Registry;
 use crate::config::Config;
 
 use build::Built;
+pub use calls::Calls;
 pub use document::{CandidateDocument, LimitDocument, LimitsDocument, ResetDocument};
 
 /// How long a worker waits for its first connection to Redis before it accepts requests.
@@ -26,34 +28,64 @@ const FIRST: Duration = Duration::from_millis(500);
 /// Sets of buckets that are looked through at a time for those that are full again.
 const TIDIED: usize = 4096;
 
+/// What is shown of each limit.
+const SHOWN: [&Metric; 3] = [
+    &metric::RATE_LIMITER_REQUESTS,
+    &metric::RATE_LIMITER_BUCKETS,
+    &metric::RATE_LIMITER_DENIALS,
+];
+
 /// The limits, and where their buckets live.
 #[derive(Debug, Clone, Default)]
 pub struct Limiting {
     limits: Option<Arc<Limits>>,
-    store: Chosen,
+    /// Opened when there is the first limit, and kept.
+    store: Option<Chosen>,
 }
 
 impl Limiting {
-    /// What `config` asks for; nothing where it asks for nothing.
-    pub fn new(config: &Config, clock: Clock, registry: &Arc<Registry>) -> Self {
-        let built = Built::of(config);
+    /// What `config` asks for, in the place of these; nothing where it asks for nothing. Where buckets live does not change.
+    pub fn succeeded_by(&self, config: &Config, clock: Clock, registry: &Arc<Registry>) -> Self {
+        let this = self.next(config, clock);
+        for gone in self.all().map(|policy| policy.name()) {
+            if this.all().all(|policy| policy.name() != gone) {
+                registry.forget(&SHOWN, gone);
+            }
+        }
+        if this.limits.is_some() {
+            this.count(registry);
+        }
+        this
+    }
+
+    fn next(&self, config: &Config, clock: Clock) -> Self {
+        let before = self.limits.as_deref();
+        let (built, identify) = (Built::of(config, before), build::identify(config));
         if built.is_empty() {
-            return Self::default();
+            let store = self.store.clone();
+            return Self {
+                limits: None,
+                store,
+            };
         }
         let limits = Limits {
             tiers: built.tiers.into(),
             policies: built.policies.into(),
             rules: built.rules.into(),
-            keys: Keys::new(build::identify(config)),
+            keys: before.map_or_else(
+                || Keys::new(identify.clone()),
+                |before| before.keys.identifying(identify.clone()),
+            ),
             fields: build::fields(config),
             clock,
         };
-        let this = Self {
+        Self {
             limits: Some(Arc::new(limits)),
-            store: store::open(config, clock),
-        };
-        this.count(registry);
-        this
+            store: match &self.store {
+                Some(store) => Some(store.clone()),
+                None => Some(store::open(config, clock)),
+            },
+        }
     }
 
     /// The limits, if there are any.
@@ -61,22 +93,23 @@ impl Limiting {
         self.limits.clone()
     }
 
-    /// The store as the worker of this number uses it. The first connection is waited for, but not for long: a service starts without
-    /// its Redis, too.
-    pub async fn of_worker(&self, worker: usize) -> Chosen {
-        match &self.store {
-            Chosen::Redis(store) => {
+    /// The store as the worker of this number uses it, which may have `attached` to it before. The first connection is waited for,
+    /// but not for long: a service starts without its Redis, too.
+    pub async fn of_worker(&self, worker: usize, attached: Option<Chosen>) -> Chosen {
+        match (&self.store, attached) {
+            (_, Some(Chosen::Redis(attached))) => Chosen::Redis(attached),
+            (Some(Chosen::Redis(store)), _) => {
                 let store = store.of_worker(worker);
                 store.attach(FIRST).await;
                 Chosen::Redis(store)
             }
-            Chosen::Memory(memory) => Chosen::Memory(*memory),
+            (Some(Chosen::Memory(_)) | None, _) => Chosen::default(),
         }
     }
 
     /// The store as threads of one runtime share it, which the caller is on. Its first connection is not waited for.
     pub fn anywhere(&self) -> Chosen {
-        let store = self.store.clone();
+        let store = self.store.clone().unwrap_or_default();
         if let Chosen::Redis(store) = &store {
             let store = store.clone();
             tokio::spawn(async move { store.attach(FIRST).await });
@@ -100,7 +133,7 @@ impl Limiting {
         count_limits(&all, registry);
         let store = self.store.clone();
         registry.read(&metric::RATE_LIMITER_FALLBACK, &[], move || {
-            f64::from(u8::from(is_alone(&store)))
+            f64::from(u8::from(is_alone(store.as_ref())))
         });
     }
 
@@ -121,7 +154,7 @@ impl Limiting {
             if let Some(tried) = policy.candidate() {
                 tried.buckets.reset(key.0);
             }
-            if let (Chosen::Redis(store), Some(who)) =
+            if let (Some(Chosen::Redis(store)), Some(who)) =
                 (&self.store, limits.keys.text(keyed, &exchange, &headers))
             {
                 store.reset(policy, key, &who).await;
@@ -173,10 +206,10 @@ const MODES: [Mode; 4] = [
     ("candidate", |policy| policy.tally().candidate()),
 ];
 
-fn is_alone(store: &Chosen) -> bool {
+fn is_alone(store: Option<&Chosen>) -> bool {
     match store {
-        Chosen::Memory(_) => false,
-        Chosen::Redis(store) => store.is_alone(),
+        Some(Chosen::Redis(store)) => store.is_alone(),
+        Some(Chosen::Memory(_)) | None => false,
     }
 }
 

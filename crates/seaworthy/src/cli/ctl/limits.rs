@@ -9,6 +9,7 @@ use crate::cli::{Global, output};
 
 /// Rate limits.
 #[derive(Args, Clone, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Limits {
     /// Which instance is meant.
     #[command(flatten)]

@@ -5,6 +5,7 @@ mod bans;
 mod breakers;
 mod checks;
 mod features;
+mod flags;
 mod limits;
 
 use std::fmt::Write as _;
@@ -45,6 +46,8 @@ pub enum What {
     /// Which features run on their fallback, and saying so by hand
     #[command(subcommand)]
     Features(features::Features),
+    /// The feature flags, and for whom they are on
+    Flags(flags::Flags),
     /// How busy the app is: requests inside, and those that wait
     Concurrency(#[command(flatten)] super::locate::Which),
     /// Who is flagged for what they cause
@@ -62,6 +65,7 @@ pub(super) async fn execute(global: &Global, args: &CtlArgs) -> anyhow::Result<(
         What::Unban(unban) => bans::unban(global, unban).await,
         What::Breakers(breakers) => breakers::execute(global, breakers).await,
         What::Features(features) => features::execute(global, features).await,
+        What::Flags(flags) => flags::execute(global, flags).await,
         What::Concurrency(which) => concurrency(global, which).await,
         What::Abuse(abuse) => abuse::execute(global, abuse).await,
     }

@@ -233,6 +233,46 @@ fn a_layer_that_says_where_takes_back_what_a_lower_one_said() {
 }
 
 #[test]
+fn a_layer_says_with_what_tokens_are_verified_over_what_a_lower_one_said() {
+    for (own, expected) in [
+        (
+            "jwks: 'https://issuer.example/keys'",
+            [None, Some("https://issuer.example/keys")],
+        ),
+        ("jwks_file: own.json", [None, Some("own.json")]),
+        ("key: own.pem", [Some("own.pem"), None]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = format!("preset: soma\nauth: {{jwt: {{{own}, audience: [shop]}}}}");
+        std::fs::write(folder.path().join("seaworthy.yaml"), file).unwrap();
+        let loaded = Config::load(&options(folder.path())).unwrap();
+        let jwt = loaded.value.auth.jwt.unwrap();
+        let key = jwt.key.as_deref().and_then(std::path::Path::to_str);
+        assert_eq!([key, jwt.jwks.as_deref()], expected, "{own}");
+    }
+}
+
+#[test]
+fn the_other_name_of_a_setting_of_checks_holds_in_an_overlay() {
+    for (below, above) in [
+        ("critical: true", "required: false"),
+        ("required: true", "critical: false"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = format!("health: {{checks: [{{kind: redis, name: cache, env: A, {below}}}]}}");
+        std::fs::write(folder.path().join("seaworthy.yaml"), file).unwrap();
+        let overlay = format!("health: {{checks: [{{name: cache, {above}}}]}}");
+        std::fs::write(folder.path().join("seaworthy.test.yaml"), overlay).unwrap();
+        let loaded = Config::load(&Options {
+            env: [("SEAWORTHY_ENV".into(), "test".into())].into(),
+            ..options(folder.path())
+        })
+        .unwrap();
+        assert!(!loaded.value.health.checks[0].common().critical, "{above}");
+    }
+}
+
+#[test]
 fn every_kind_that_goes_somewhere_says_so_in_its_schema() {
     let schema = seaworthy_config::schema_of::<Config>();
     let kinds = &schema["$defs"]["Check"];

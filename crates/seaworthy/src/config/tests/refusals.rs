@@ -164,6 +164,78 @@ const REFUSED: &[(&str, &str)] = &[
         "limits: {max_uri: 1MiB}",
         "limits.max_uri: a target of 1MiB does not fit into a head of 64KiB",
     ),
+    (
+        "limits: {attempt_timeout: 2m}",
+        "limits.attempt_timeout: one try may take 2m, but the whole request only 1m",
+    ),
+    (
+        "routes: [{match: /a, attempt_timeout: 2m}]",
+        "routes[0].attempt_timeout: one try may take 2m, but the whole request only 1m",
+    ),
+    (
+        "egress: [{name: a, listen: '127.0.0.1:9911', target: 'http://a', timeout: 1s, attempt_timeout: 2s}]",
+        "egress[0].attempt_timeout: one try may take 2s, but the whole request only 1s",
+    ),
+    (
+        "egress: [{name: a, listen: '127.0.0.1:9911', target: 'http://a', attempt_timeout: 0s}]",
+        "egress[0].attempt_timeout: no time at all",
+    ),
+    (
+        "egress: [{name: a, listen: '127.0.0.1:9900', target: 'http://a'}]",
+        "egress[0].listen: 127.0.0.1:9900 is taken already",
+    ),
+    (
+        "breakers: {a: {egress: [b]}}",
+        "breakers.a.egress: `egress` has nothing called `b`",
+    ),
+    (
+        "breakers: {a: {egress: [x]}, b: {egress: [x]}}\negress: [{name: x, listen: '127.0.0.1:9911', target: 'http://a'}]",
+        "breakers.b.egress: `x` belongs to `a` already",
+    ),
+    (
+        "breakers: {a: {recovery: 1s, cooldown: 2s}}",
+        "breakers.a.cooldown: this is `recovery` once more",
+    ),
+    (
+        "breakers: {a: {cooldown: 0s}}",
+        "breakers.a.recovery: no time at all",
+    ),
+    (
+        "retry: {methods: [get]}",
+        "retry.methods[0]: `get` is no method",
+    ),
+    (
+        "fallbacks: {a: {default: B, routes: [/a], methods: [get]}}",
+        "fallbacks.a.methods[0]: `get` is no method",
+    ),
+    (
+        "fallbacks: {a: {default: B, routes: [/a], headers: {Content-Length: 1}}}",
+        "fallbacks.a.headers.Content-Length: `content-length` says how the message is sent",
+    ),
+    (
+        "auth: {jwt: {algorithms: [RS256], audience: [a], jwks: 'ftp://a/b'}}",
+        "auth.jwt.jwks: `ftp` is not spoken here",
+    ),
+    (
+        "auth: {jwt: {algorithms: [RS256], audience: [a], jwks: 'http://issuer.example/keys'}}",
+        "auth.jwt.jwks: whoever sits between can put keys of his own in",
+    ),
+    (
+        "features: {webhook: {url: 'ftp://a/b'}}",
+        "features.webhook.url: `ftp` is not spoken here",
+    ),
+    (
+        "documents: [{name: a, glob: 'a/*', render: out}, {name: b, glob: 'b/*', render: ./out/}]",
+        "documents[1].render: another set is laid out there already",
+    ),
+    (
+        "documents: [{name: a/b, glob: 'a/*'}]",
+        "documents[0].name: `a/b` cannot be the name of a set",
+    ),
+    (
+        "vault: {address: 'ftp://a', token: '${env:HOME}'}",
+        "vault.address: `ftp` is not spoken here",
+    ),
     ("threads: 0", "threads: 0 is too small"),
     ("log: {levle: info}", "log.levle: unknown key `levle`"),
     (
@@ -199,6 +271,8 @@ fn what_is_fine_is_not_complained_about() {
         "shutdown: {hooks: [{name: a, exec: [sh, -c, 'echo'], timeout: 2s}, {name: b, http: {url: 'http://127.0.0.1:1/x'}}]}",
         "endpoints: [{path: /a, view: live}, {path: /a, view: live, listen: admin}]",
         "health: {checks: [{kind: tcp, name: a, addr: 'a:1', required: false}]}",
+        "breakers: {a: {cooldown: 5s}}",
+        "auth: {jwt: {algorithms: [RS256], audience: [a], jwks: 'http://127.0.0.1:8080/keys'}}",
         "x-anything: {a: 1}\nlisten: {x-b: 2}",
     ] {
         assert_eq!(problems(text), Vec::<String>::new(), "{text}");

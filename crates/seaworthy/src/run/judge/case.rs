@@ -41,6 +41,14 @@ impl Case {
         }
     }
 
+    /// Lets it get nowhere for `limit` from now on.
+    pub(super) fn allow(&mut self, limit: Option<Duration>) {
+        match (limit, &mut self.progress) {
+            (Some(limit), Some(progress)) => progress.allow(limit),
+            (limit, progress) => *progress = limit.map(Progress::new),
+        }
+    }
+
     /// Takes in what was seen of its requests, and what is wrong with it by its own checks.
     pub(super) fn look(&mut self, now: Instant, signs: Signs, failing: Option<&str>) {
         self.ages = signs.ages;

@@ -21,15 +21,20 @@ pub(super) struct Knock {
 }
 
 impl Knock {
-    /// Asks for `path`, and gives up on an answer after `timeout`.
-    pub(super) fn new(path: String, every: Duration, timeout: Duration) -> Self {
+    /// Asks for `path`.
+    pub(super) fn new(path: String) -> Self {
         Self {
             path,
-            every,
-            timeout,
+            every: Duration::ZERO,
+            timeout: Duration::ZERO,
             last: None,
             unanswered: Arc::default(),
         }
+    }
+
+    /// Asks so often from now on, and gives up on an answer after `timeout`.
+    pub(super) fn pace(&mut self, every: Duration, timeout: Duration) {
+        (self.every, self.timeout) = (every, timeout);
     }
 
     /// Asks everybody who can be asked, if it is time.

@@ -67,26 +67,36 @@ impl Judge {
     /// Judges the app of `config` by what `face` shows.
     pub(super) fn new(config: &Config, face: Face, health: Health, journal: Journal) -> Self {
         let live = &config.health.live;
-        let limit = config.stall_after().map(|limit| limit.0);
-        let knock = live.upstream.then(|| {
-            let often = limit.map_or(GRACE, |limit| limit / 4);
-            let every = config.health.interval.0.min(often);
-            Knock::new(live.path.clone(), every, config.health.timeout.0)
-        });
+        let knock = live.upstream.then(|| Knock::new(live.path.clone()));
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self {
+        let mut this = Self {
             face,
             health,
             journal,
-            judges: config.is_judged(),
-            limit,
+            judges: false,
+            limit: None,
             checks: live.checks.clone(),
             knock,
             usual_end: config.app.stop_signal.into(),
             cases: BTreeMap::new(),
             put_down: BTreeMap::new(),
             ticks,
+        };
+        this.renew(config);
+        this
+    }
+
+    /// Goes on by the times of `config`.
+    pub(super) fn renew(&mut self, config: &Config) {
+        self.judges = config.is_judged();
+        self.limit = config.stall_after().map(|limit| limit.0);
+        for case in self.cases.values_mut() {
+            case.allow(self.limit);
+        }
+        let often = self.limit.map_or(GRACE, |limit| limit / 4);
+        if let Some(knock) = &mut self.knock {
+            knock.pace(config.health.interval.0.min(often), config.health.timeout.0);
         }
     }
 

@@ -1,15 +1,30 @@
-//! `seaworthy config validate|show|schema`: what the configuration is, where each value came from, and what may be in it.
+//! `seaworthy config validate|show|env|schema`: what the configuration is, where each value came from, and what may be in it.
+
+mod explain;
+mod migrate;
+mod publish;
+mod reload;
+mod versions;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use seaworthy_config::{Layer, Loaded, Path, Problems, closest_setting, is_known, schema_of};
+use seaworthy_config::{
+    Layer, Loaded, Path, Problem, Problems, closest_setting, is_known, schema_of,
+};
 use serde_json::{Value, json};
 
-use super::{Global, RunArgs, output};
+use super::locate::Which;
+use super::{FINE, Global, RunArgs, environment, lint, output};
 use crate::config::{Config, Options};
+use crate::documents::Documents;
 use crate::failure::Failure;
+
+pub(super) use publish::open as open_registry;
+pub(super) use publish::{PublishArgs, RolloutVerb};
+pub(super) use reload::ReloadArgs;
+pub(super) use versions::{DiffArgs, HistoryArgs, RollbackArgs};
 
 /// Arguments of `config`.
 #[derive(Args, Clone, Debug)]
@@ -45,9 +60,56 @@ pub enum ConfigVerb {
         /// Say where each value came from
         #[arg(long)]
         origin: bool,
+        /// The one that holds in the running instance, with its hash and how many held before it
+        #[arg(long, conflicts_with_all = ["key", "hash", "origin"])]
+        running: bool,
+        /// Which instance is meant.
+        #[command(flatten)]
+        which: Which,
     },
+    /// Say what a setting means, what it may be, and what it is here
+    Explain {
+        /// The setting, such as `shutdown.grace`
+        #[arg(value_name = "KEY")]
+        key: String,
+    },
+    /// Write the names of today where settings have other names; without --write only say where, with the exit code 1
+    Migrate {
+        /// The files to look at [default: the configuration and those of its environments]
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Write them; the old ones stay as `FILE.bak`
+        #[arg(long)]
+        write: bool,
+    },
+    /// Look for secrets that are written into files
+    LintSecrets {
+        /// The files to look at, of any kind that is YAML, TOML or JSON [default: the configuration and those of its environments]
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Hold the app's variables against what the file expects of them
+    Env,
     /// Print the JSON Schema of the file, for editors
     Schema,
+    /// Have the running instance take it in
+    Reload(ReloadArgs),
+    /// List the configurations that held in the running instance
+    History(HistoryArgs),
+    /// Show what differs between two of them; the exit code is 1 when something does
+    Diff(DiffArgs),
+    /// Have one of them back
+    Rollback(RollbackArgs),
+    /// Publish a version of settings for all instances that follow the registry
+    Publish(PublishArgs),
+    /// Look at a version that was published, or take it back
+    Rollout {
+        /// What to do
+        #[command(subcommand)]
+        verb: RolloutVerb,
+    },
+    /// Make a pair of keys for those who publish
+    Keygen,
 }
 
 /// Collects everything outside the files that says something about the configuration.
@@ -81,11 +143,24 @@ pub fn options(global: &Global, args: &RunArgs) -> anyhow::Result<Options> {
         threads: args.threads,
         allow_time_scale: args.allow_time_scale,
         command: args.command,
+        remote: None,
     })
 }
 
-/// Does what the verb says.
-pub(super) fn execute(global: &Global, args: &ConfigArgs) -> anyhow::Result<()> {
+/// Does what the verb says. The result is the exit code.
+pub(super) async fn execute(global: &Global, args: &ConfigArgs) -> anyhow::Result<u8> {
+    match &args.verb {
+        ConfigVerb::Reload(args) => return reload::execute(global, args).await,
+        ConfigVerb::History(args) => return versions::history(global, args).await,
+        ConfigVerb::Diff(args) => return versions::diff(global, args).await,
+        ConfigVerb::Rollback(args) => return versions::rollback(global, args).await,
+        ConfigVerb::Show {
+            running: true,
+            which,
+            ..
+        } => return versions::running(global, which).await,
+        _ => {}
+    }
     let flags = RunArgs {
         preset: args.preset.clone(),
         set: args.set.clone(),
@@ -93,23 +168,61 @@ pub(super) fn execute(global: &Global, args: &ConfigArgs) -> anyhow::Result<()> 
     };
     let mut options = options(global, &flags)?;
     match &args.verb {
+        ConfigVerb::Publish(args) => return publish::publish(global, &options, args).await,
+        ConfigVerb::Rollout { verb } => return publish::rollout(global, &options, verb).await,
+        ConfigVerb::Keygen => return publish::keygen(global),
+        ConfigVerb::Migrate { files, write } => {
+            return migrate::migrate(global, &options, files, *write);
+        }
+        ConfigVerb::LintSecrets { files } => return lint::execute(global, &options, files),
+        ConfigVerb::Reload(_)
+        | ConfigVerb::History(_)
+        | ConfigVerb::Diff(_)
+        | ConfigVerb::Rollback(_) => {}
         ConfigVerb::Schema => output::json(&schema_of::<Config>()),
         ConfigVerb::Validate { file } => {
             if file.is_some() {
                 options.file.clone_from(file);
             }
-            let loaded = Config::load(&options)?;
-            warn(&loaded);
-            match global.json {
-                true => output::json(&json!({"ok": true, "problems": loaded.warnings.to_json()})),
-                false => output::data(&format!("{}: fine", files(&loaded))),
-            }
+            validate(global, &options)?;
         }
-        ConfigVerb::Show { key, hash, origin } => {
+        ConfigVerb::Show {
+            key, hash, origin, ..
+        } => {
             let loaded = Config::load(&options)?;
             warn(&loaded);
             show(global, &loaded, key.as_deref(), *hash, *origin)?;
         }
+        ConfigVerb::Explain { key } => {
+            let loaded = Config::load(&options)?;
+            warn(&loaded);
+            explain::explain(global, &loaded, key)?;
+        }
+        ConfigVerb::Env => {
+            let loaded = Config::load(&options)?;
+            warn(&loaded);
+            return Ok(environment::execute(global, &loaded.value));
+        }
+    }
+    Ok(FINE)
+}
+
+fn validate(global: &Global, options: &Options) -> anyhow::Result<()> {
+    let loaded = Config::load(options)?;
+    Documents::check(&loaded.value)?;
+    warn(&loaded);
+    if !loaded.raw.is_empty() {
+        output::talk(&loaded.raw.render(true));
+    }
+    let problems: Vec<&Problem> = loaded
+        .warnings
+        .items()
+        .iter()
+        .chain(loaded.raw.items())
+        .collect();
+    match global.json {
+        true => output::json(&json!({"ok": true, "problems": problems})),
+        false => output::data(&format!("{}: fine", files(&loaded))),
     }
     Ok(())
 }
@@ -146,6 +259,17 @@ pub(super) fn warn(loaded: &Loaded<Config>) {
     }
 }
 
+/// Says that there is no such setting, and which was probably meant.
+fn unknown(path: &Path) -> Failure {
+    let meant = closest_setting::<Config>(path).map_or_else(
+        || ";".to_owned(),
+        |meant| format!("; did you mean `{meant}`?"),
+    );
+    Failure::usage(format!(
+        "there is no setting `{path}`{meant} `seaworthy config show` prints them all"
+    ))
+}
+
 fn show(
     global: &Global,
     loaded: &Loaded<Config>,
@@ -155,13 +279,7 @@ fn show(
 ) -> Result<(), Failure> {
     let path = key.map(Path::from).unwrap_or_default();
     if !path.segments().is_empty() && !is_known::<Config>(&path) {
-        let meant = closest_setting::<Config>(&path).map_or_else(
-            || ";".to_owned(),
-            |meant| format!("; did you mean `{meant}`?"),
-        );
-        return Err(Failure::usage(format!(
-            "there is no setting `{path}`{meant} `seaworthy config show` prints them all"
-        )));
+        return Err(unknown(&path));
     }
     if hash {
         match global.json {
