@@ -16,6 +16,8 @@ use seaworthy_core::request_id::RequestId;
 use seaworthy_core::route::RouteId;
 use seaworthy_core::trace_context::TraceContext;
 
+use crate::overlay::Overlay;
+
 /// The context of one request.
 #[derive(Clone, Debug)]
 pub struct Exchange {
@@ -45,6 +47,8 @@ pub struct Exchange {
     pub expects_continue: bool,
     /// Where informational answers go.
     pub interim: Option<Interim>,
+    /// What takes fields of the answer past the map, where the edge writes heads itself.
+    pub overlay: Option<Overlay>,
 }
 
 impl Exchange {
@@ -64,6 +68,7 @@ impl Exchange {
             upgrade: false,
             expects_continue: false,
             interim: None,
+            overlay: None,
         }
     }
 

@@ -30,6 +30,7 @@ pub mod limit;
 mod media;
 pub mod observe;
 pub mod outbound;
+pub mod overlay;
 pub mod rescue;
 pub mod retry;
 pub mod reveal;

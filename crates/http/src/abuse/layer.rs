@@ -194,24 +194,36 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let known = self.guard.as_ref().and_then(|guard| {
             let exchange = request.extensions().get::<Exchange>()?;
-            Some((guard.clone(), Who::of(exchange)?, exchange.started))
+            Some(Box::new(Known {
+                guard: guard.clone(),
+                who: Who::of(exchange)?,
+                at: exchange.started,
+                place: self.place,
+            }))
         });
-        if let Some((guard, who, at)) = &known
+        if let Some(known) = &known
             && self.place == Place::Inside
-            && let Some(error) = guard.look(&request, who, *at)
+            && let Some(error) = known.guard.look(&request, &known.who, known.at)
         {
             return ResponseFuture {
                 future: Gated::refused(error),
                 known: None,
-                place: self.place,
             };
         }
         ResponseFuture {
             future: Gated::running(self.inner.call(request)),
             known,
-            place: self.place,
         }
     }
+}
+
+/// Who made a request that is watched.
+#[derive(Debug)]
+struct Known {
+    guard: Arc<Guard>,
+    who: Who,
+    at: Instant,
+    place: Place,
 }
 
 pin_project! {
@@ -220,8 +232,7 @@ pin_project! {
     pub struct ResponseFuture<F> {
         #[pin]
         future: Gated<F>,
-        known: Option<(Arc<Guard>, Who, Instant)>,
-        place: Place,
+        known: Option<Box<Known>>,
     }
 }
 
@@ -234,10 +245,10 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let result = ready!(this.future.poll(cx));
-        if let (Err(error), Some((guard, who, at))) = (&result, this.known.as_ref())
-            && let Some(event) = event(error.kind(), *this.place)
+        if let (Err(error), Some(known)) = (&result, this.known)
+            && let Some(event) = event(error.kind(), known.place)
         {
-            guard.note(who, event, *at);
+            known.guard.note(&known.who, event, known.at);
         }
         Poll::Ready(result)
     }

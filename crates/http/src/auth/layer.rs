@@ -72,14 +72,14 @@ where
                     future: self.inner.call(request),
                 }
             }
-            Begun::Decided(Err(error)) => State::Refused { error: Some(error) },
+            Begun::Decided(Err(error)) => State::refused(error),
             Begun::Waits(waiting) => {
                 // The one that was ready goes with the request, or its readiness would be lost.
                 let clone = self.inner.clone();
                 let inner = std::mem::replace(&mut self.inner, clone);
                 State::Waiting {
                     verdict: Box::pin(waiting.finish()),
-                    parts: Some((inner, request)),
+                    parts: Some(Box::new((inner, request))),
                 }
             }
         };
@@ -118,12 +118,21 @@ impl<S: Service<Request<B>>, B> std::fmt::Debug for ResponseFuture<S, B> {
 pin_project! {
     #[project = Projected]
     enum State<S, B, F> {
-        Refused { error: Option<Error> },
+        // Boxed, as the parts are: they are larger than the future of a request that need not wait.
+        Refused { error: Option<Box<Error>> },
         Waiting {
             verdict: Pin<Box<dyn Future<Output = Verdict> + Send>>,
-            parts: Option<(S, Request<B>)>,
+            parts: Option<Box<(S, Request<B>)>>,
         },
         Running { #[pin] future: F },
+    }
+}
+
+impl<S, B, F> State<S, B, F> {
+    fn refused(error: Error) -> Self {
+        Self::Refused {
+            error: Some(Box::new(error)),
+        }
     }
 }
 
@@ -140,19 +149,20 @@ where
                 Projected::Refused { error } => {
                     return error
                         .take()
-                        .map_or(Poll::Pending, |error| Poll::Ready(Err(error)));
+                        .map_or(Poll::Pending, |error| Poll::Ready(Err(*error)));
                 }
                 Projected::Running { future } => return future.poll(cx),
                 Projected::Waiting { verdict, parts } => {
                     let verdict = ready!(verdict.as_mut().poll(cx));
                     match (verdict, parts.take()) {
-                        (Ok(principal), Some((mut inner, mut request))) => {
+                        (Ok(principal), Some(parts)) => {
+                            let (mut inner, mut request) = *parts;
                             note(&mut request, principal);
                             State::Running {
                                 future: inner.call(request),
                             }
                         }
-                        (Err(error), _) => State::Refused { error: Some(error) },
+                        (Err(error), _) => State::refused(error),
                         (Ok(_), None) => return Poll::Pending,
                     }
                 }

@@ -121,10 +121,11 @@ where
             Ok(Some(ticket)) => {
                 // The service that was made ready is the one that is called; a fresh clone takes its place.
                 let fresh = self.inner.clone();
+                let inner = std::mem::replace(&mut self.inner, fresh);
                 State::Waiting {
                     ticket,
-                    sleep: self.timer.sleep(held.patience()),
-                    request: Some((std::mem::replace(&mut self.inner, fresh), request)),
+                    sleep: Box::pin(self.timer.sleep(held.patience())),
+                    request: Some(Box::new((inner, request))),
                 }
             }
             Err(reason) => State::refused(reason),
@@ -142,6 +143,7 @@ struct Held {
     shared: Arc<Shared>,
     route: usize,
     places: SmallVec<[Place; 2]>,
+    /// Since when, where a pool learns from the time that answers take.
     admitted: Option<Instant>,
 }
 
@@ -168,7 +170,8 @@ impl Held {
                 Err(_) => return Err(self.refuse("queue_full")),
             }
         }
-        self.admitted = Some(Instant::now());
+        let learns = self.rule().pools.iter().any(|pool| pool.learns());
+        self.admitted = learns.then(Instant::now);
         Ok(None)
     }
 
@@ -226,7 +229,8 @@ pin_project! {
     #[derive(Debug)]
     enum State<S, F, B, Z> {
         Refused { reason: &'static str },
-        Waiting { ticket: Ticket, #[pin] sleep: Z, request: Option<(S, Request<B>)> },
+        // Boxed what makes it larger than a request that does not wait.
+        Waiting { ticket: Ticket, sleep: Pin<Box<Z>>, request: Option<Box<(S, Request<B>)>> },
         Running { #[pin] future: F },
     }
 }
@@ -269,9 +273,12 @@ where
                         Poll::Ready(Ok(place)) => {
                             held.places.push(place);
                             match (held.advance(), request.take()) {
-                                (Ok(None), Some((mut inner, request))) => State::Running {
-                                    future: inner.call(request),
-                                },
+                                (Ok(None), Some(kept)) => {
+                                    let (mut inner, request) = *kept;
+                                    State::Running {
+                                        future: inner.call(request),
+                                    }
+                                }
                                 // The next pool has a queue of its own, and the patience goes on.
                                 (Ok(Some(next)), kept) => {
                                     *ticket = next;
@@ -286,7 +293,7 @@ where
                             State::refused(held.refuse("displaced"))
                         }
                         Poll::Pending => {
-                            std::task::ready!(sleep.poll(cx));
+                            std::task::ready!(sleep.as_mut().poll(cx));
                             State::refused(held.refuse("queue_timeout"))
                         }
                     }

@@ -67,6 +67,11 @@ impl Pool {
         self.refused.load(Ordering::Relaxed)
     }
 
+    /// Whether the number of places follows the answers.
+    pub(super) fn learns(&self) -> bool {
+        self.adaptive.is_some()
+    }
+
     pub(super) fn patience(&self) -> Duration {
         self.patience
     }

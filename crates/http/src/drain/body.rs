@@ -32,14 +32,14 @@ enum Kind {
     /// `text/event-stream`: may end after any event; clients reconnect.
     Events,
     /// A WebSocket: may end between two frames, with a close frame.
-    WebSocket(FrameBoundary),
+    WebSocket(Box<FrameBoundary>),
 }
 
 impl Kind {
     fn of(status: StatusCode, headers: &HeaderMap) -> Self {
         if status == StatusCode::SWITCHING_PROTOCOLS {
             if headers.contains_key(header::SEC_WEBSOCKET_ACCEPT) {
-                return Self::WebSocket(FrameBoundary::default());
+                return Self::WebSocket(Box::default());
             }
         } else if is_event_stream(headers) {
             return Self::Events;

@@ -27,6 +27,7 @@ use crate::exchange::{Exchange, Interim};
 use crate::h1::decoder::{Decoder, Step};
 use crate::h1::output::{Coding, Output};
 use crate::h1::spare;
+use crate::overlay::{Lines, Overlay};
 use crate::timer::Alarm;
 
 /// A body that was not wanted is read over up to this size, so that the connection can be used again.
@@ -64,6 +65,7 @@ pub async fn serve_http1<S, Svc, B>(
         alarm: edge.timer.alarm(),
         listener: edge.drain.listen(),
         interim: Interim::default(),
+        overlay: Overlay::default(),
         peer,
         edge,
     };
@@ -100,6 +102,7 @@ struct Connection<S> {
     alarm: Alarm,
     listener: Listener,
     interim: Interim,
+    overlay: Overlay,
     peer: Peer,
 }
 
@@ -188,6 +191,8 @@ impl<S: Stream> Connection<S> {
         // RFC 9110, section 15.2: HTTP/1.0 knows no informational answers, and would take one for the answer.
         exchange.interim =
             (head.request.version() == Version::HTTP_11).then(|| self.interim.clone());
+        self.overlay.lines().clear();
+        exchange.overlay = Some(self.overlay.clone());
         let decoder = Decoder::for_request(head.delimiter);
         let body = if decoder.is_done() && !head.upgrade {
             RequestBody::Empty
@@ -275,7 +280,8 @@ impl<S: Stream> Connection<S> {
             // Too late for 100: it would stand between this head and its body.
             io.expect = Expect::Nothing;
             let framing = (!bodiless && !upgraded).then_some(coding);
-            encode::write_head(io.output.head(), status, headers, framing, after);
+            let mut laid = self.overlay.lines();
+            encode::write_head(io.output.head(), status, headers, &mut laid, framing, after);
         }
         let sent = if bodiless {
             self.flush().await.map_err(|_| Next::Close)
@@ -390,6 +396,7 @@ impl<S: Stream> Connection<S> {
                 io.output.head(),
                 response.status(),
                 response.headers(),
+                &mut Lines::default(),
                 Some(coding),
                 After::Close,
             );

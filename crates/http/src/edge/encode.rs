@@ -9,6 +9,7 @@ use http::{StatusCode, Version};
 
 use crate::h1::field;
 use crate::h1::output::Coding;
+use crate::overlay::Lines;
 
 /// How the connection goes on after a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,11 +24,12 @@ pub(super) enum After {
     Upgrade,
 }
 
-/// Appends status line and fields. Framing fields are written here and nowhere else.
+/// Appends status line and fields, `laid` over those of `headers`. Framing fields are written here and nowhere else.
 pub(super) fn write_head(
     out: &mut BytesMut,
     status: StatusCode,
     headers: &HeaderMap,
+    laid: &mut Lines,
     framing: Option<Coding>,
     after: After,
 ) {
@@ -44,10 +46,12 @@ pub(super) fn write_head(
             header::CONTENT_LENGTH if framing.is_some() || never_has_body(status) => continue,
             header::TRANSFER_ENCODING | header::CONNECTION => continue,
             header::DATE => dated = true,
+            _ if laid.covers(name) => continue,
             _ => {}
         }
         field::write(out, name, value);
     }
+    laid.write(out);
     match framing {
         Some(Coding::Length(length)) => {
             out.extend_from_slice(b"content-length: ");

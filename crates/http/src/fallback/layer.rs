@@ -96,14 +96,14 @@ where
             if let Some(cause) = cause {
                 return ResponseFuture {
                     state: State::Instead {
-                        aside: Some((aside, cause)),
+                        aside: Some(Box::new((aside, cause))),
                     },
                 };
             }
             return ResponseFuture {
                 state: State::Asking {
                     future: self.inner.call(request),
-                    aside: Some(aside),
+                    aside: Some(Box::new(aside)),
                 },
             };
         }
@@ -193,8 +193,8 @@ pin_project! {
     #[project = Projected]
     #[derive(Debug)]
     enum State<F> {
-        Instead { aside: Option<(Aside, Cause)> },
-        Asking { #[pin] future: F, aside: Option<Aside> },
+        Instead { aside: Option<Box<(Aside, Cause)>> },
+        Asking { #[pin] future: F, aside: Option<Box<Aside>> },
     }
 }
 
@@ -207,7 +207,8 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             Projected::Instead { aside } => {
-                match aside.take().and_then(|(aside, cause)| aside.answer(cause)) {
+                let aside = aside.take().map(|aside| *aside);
+                match aside.and_then(|(aside, cause)| aside.answer(cause)) {
                     Some(answer) => Poll::Ready(Ok(answer)),
                     None => Poll::Pending,
                 }

@@ -11,6 +11,7 @@ use tower_service::Service;
 
 use super::Set;
 use crate::exchange::Exchange;
+use crate::overlay::Overlay;
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
@@ -61,11 +62,15 @@ where
         let dresses = self.sets.get(route).is_some_and(|set| !set.is_empty());
         let secure =
             dresses && exchange.is_some_and(|exchange| is_secure(exchange, request.headers()));
-        ResponseFuture {
-            future: self.inner.call(request),
-            sets: dresses.then(|| self.sets.clone()),
+        let dressing = dresses.then(|| Dressing {
+            sets: self.sets.clone(),
             route,
             secure,
+            overlay: exchange.and_then(|exchange| exchange.overlay.clone()),
+        });
+        ResponseFuture {
+            future: self.inner.call(request),
+            dressing,
         }
     }
 }
@@ -80,15 +85,34 @@ fn is_secure(exchange: &Exchange, headers: &HeaderMap) -> bool {
     exchange.secure || (exchange.peer_trusted && forwarded())
 }
 
+/// What an answer will bear.
+#[derive(Debug)]
+struct Dressing {
+    sets: Arc<[Set]>,
+    route: usize,
+    secure: bool,
+    overlay: Option<Overlay>,
+}
+
+impl Dressing {
+    fn apply(&self, headers: &mut HeaderMap) {
+        let Some(set) = self.sets.get(self.route) else {
+            return;
+        };
+        match &self.overlay {
+            Some(overlay) => set.lay(&mut overlay.lines(), headers, self.secure),
+            None => set.apply(headers, self.secure),
+        }
+    }
+}
+
 pin_project! {
     /// Ends with the answer, dressed.
     #[derive(Debug)]
     pub struct ResponseFuture<F> {
         #[pin]
         future: F,
-        sets: Option<Arc<[Set]>>,
-        route: usize,
-        secure: bool,
+        dressing: Option<Dressing>,
     }
 }
 
@@ -101,10 +125,11 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut response = ready!(this.future.poll(cx))?;
-        let set = this.sets.as_ref().and_then(|sets| sets.get(*this.route));
         // The head of a switched protocol is part of its handshake.
-        if let Some(set) = set.filter(|_| response.status() != StatusCode::SWITCHING_PROTOCOLS) {
-            set.apply(response.headers_mut(), *this.secure);
+        if let Some(dressing) = this.dressing
+            && response.status() != StatusCode::SWITCHING_PROTOCOLS
+        {
+            dressing.apply(response.headers_mut());
         }
         Poll::Ready(Ok(response))
     }

@@ -17,6 +17,7 @@ use tower_service::Service;
 
 use super::{fresh_request_id, random};
 use crate::exchange::Exchange;
+use crate::overlay::{Overlay, Rule, Sink, Value};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
@@ -172,11 +173,13 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let mut request_id = None;
         let mut correlated = false;
+        let mut overlay = None;
         if let Some(exchange) = request.extensions().get::<Exchange>() {
             let peer = exchange.peer.map(|peer| peer.ip().to_canonical());
             let found = self.config.identify(&request, peer);
             request_id.clone_from(&found.request_id);
             correlated = found.correlated;
+            overlay.clone_from(&exchange.overlay);
             if let Some(exchange) = request.extensions_mut().get_mut::<Exchange>() {
                 exchange.client = found.client.ip;
                 exchange.peer_trusted = found.client.peer_trusted;
@@ -190,6 +193,7 @@ where
             future: self.inner.call(request),
             request_id,
             correlated,
+            overlay,
         }
     }
 }
@@ -202,7 +206,17 @@ pin_project! {
         future: F,
         request_id: Option<RequestId>,
         correlated: bool,
+        overlay: Option<Overlay>,
     }
+}
+
+/// Names the answer as the request was named.
+fn name(sink: &mut impl Sink, id: &RequestId, correlated: bool) {
+    let id = Value::Text(id.as_bytes());
+    if correlated {
+        sink.put(Rule::Over, &X_CORRELATION_ID, id);
+    }
+    sink.put(Rule::Over, &X_REQUEST_ID, id);
 }
 
 impl<F, R, E> Future for ResponseFuture<F>
@@ -214,17 +228,11 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut response = ready!(this.future.poll(cx))?;
-        if let Some(value) = this
-            .request_id
-            .as_ref()
-            .and_then(|id| HeaderValue::from_bytes(id.as_bytes()).ok())
-        {
-            if *this.correlated {
-                response
-                    .headers_mut()
-                    .insert(X_CORRELATION_ID, value.clone());
+        if let Some(id) = &*this.request_id {
+            match &*this.overlay {
+                Some(overlay) => name(&mut *overlay.lines(), id, *this.correlated),
+                None => name(response.headers_mut(), id, *this.correlated),
             }
-            response.headers_mut().insert(X_REQUEST_ID, value);
         }
         Poll::Ready(Ok(response))
     }

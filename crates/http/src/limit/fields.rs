@@ -4,16 +4,16 @@
 //! With several limits the `X-` fields tell of the one that is nearest to its end, and the others list all. What the app says
 //! of limits of its own is never replaced by something that sounds more generous.
 
-use std::cell::RefCell;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 use seaworthy_core::quota::Standing;
+use smallvec::SmallVec;
 
 use super::policy::Policy;
 use super::worded::seconds;
+use crate::overlay::{Rule, Sink, Value};
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
@@ -60,32 +60,29 @@ pub(super) struct Mark {
 }
 
 impl Fields {
-    /// Adds the fields to the head of an answer.
-    pub(super) fn write(&self, marks: &[Mark], headers: &mut HeaderMap) {
+    /// Adds the fields to the head of an answer, of which `told` is what the app says is left of a limit of its own.
+    pub(super) fn write(&self, marks: &[Mark], told: Option<u64>, sink: &mut impl Sink) {
         let nearest = marks.iter().min_by_key(|mark| mark.standing.remaining);
         let Some(nearest) = nearest else {
             return;
         };
-        if self.x {
-            self.write_x(nearest, headers);
+        if self.x && told.is_none_or(|told| told > nearest.standing.remaining) {
+            self.write_x(nearest, sink);
         }
         if self.ietf {
-            list(marks, headers);
+            list(marks, sink);
         }
     }
 
-    fn write_x(&self, mark: &Mark, headers: &mut HeaderMap) {
+    fn write_x(&self, mark: &Mark, sink: &mut impl Sink) {
         let Some(worded) = &mark.policy.worded else {
             return;
         };
-        let remaining = mark.standing.remaining;
-        if told(headers).is_some_and(|told| told <= remaining) {
-            return;
-        }
-        headers.insert(LIMIT, worded.limit.clone());
-        headers.insert(REMAINING, number(remaining));
+        sink.put(Rule::Over, &LIMIT, Value::Known(&worded.limit));
+        let remaining = Value::Number(mark.standing.remaining);
+        sink.put(Rule::Over, &REMAINING, remaining);
         if mark.standing.full_in == Duration::MAX {
-            headers.remove(RESET);
+            sink.remove(&RESET);
             return;
         }
         let reset = match self.reset {
@@ -98,64 +95,47 @@ impl Fields {
                 )
             }
         };
-        headers.insert(RESET, number(reset));
+        sink.put(Rule::Over, &RESET, Value::Number(reset));
     }
 }
 
 /// What the app says is left of a limit of its own.
-fn told(headers: &HeaderMap) -> Option<u64> {
+pub(super) fn told(headers: &HeaderMap) -> Option<u64> {
+    // Nearly no app has one, and the lengths of its names say so sooner than a look-up.
+    let length = REMAINING.as_str().len();
+    if headers.keys().all(|name| name.as_str().len() != length) {
+        return None;
+    }
     headers.get(REMAINING)?.to_str().ok()?.trim().parse().ok()
 }
 
-fn list(marks: &[Mark], headers: &mut HeaderMap) {
-    let mut text = String::with_capacity(32 * marks.len());
+fn list(marks: &[Mark], sink: &mut impl Sink) {
     let worded = marks
         .iter()
         .filter_map(|mark| Some((mark, mark.policy.worded.as_ref()?)));
-    for (mark, worded) in worded.clone() {
-        if !text.is_empty() {
-            text.push_str(", ");
+    let mut policies = Text::new();
+    let mut limits = Text::new();
+    let mut digits = itoa::Buffer::new();
+    for (mark, worded) in worded {
+        if !limits.is_empty() {
+            limits.extend_from_slice(b", ");
+            policies.extend_from_slice(b", ");
         }
-        _ = write!(text, "{};r={}", worded.name, mark.standing.remaining);
+        policies.extend_from_slice(worded.policy.as_bytes());
+        limits.extend_from_slice(worded.name.as_bytes());
+        limits.extend_from_slice(b";r=");
+        limits.extend_from_slice(digits.format(mark.standing.remaining).as_bytes());
         if mark.standing.full_in != Duration::MAX {
-            _ = write!(text, ";t={}", seconds(mark.standing.full_in));
+            limits.extend_from_slice(b";t=");
+            limits.extend_from_slice(digits.format(seconds(mark.standing.full_in)).as_bytes());
         }
     }
-    let policies = match marks {
-        [mark] => mark
-            .policy
-            .worded
-            .as_ref()
-            .map(|worded| worded.policy.clone()),
-        _ => {
-            let each = worded.filter_map(|(_, worded)| worded.policy.to_str().ok());
-            HeaderValue::try_from(each.collect::<Vec<_>>().join(", ")).ok()
-        }
-    };
-    for (name, value) in [
-        (RATE_LIMIT_POLICY, policies),
-        (RATE_LIMIT, HeaderValue::try_from(text).ok()),
-    ] {
-        if let Some(value) = value {
-            headers.append(name, value);
-        }
+    if limits.is_empty() {
+        return;
     }
+    sink.put(Rule::Beside, &RATE_LIMIT_POLICY, Value::Text(&policies));
+    sink.put(Rule::Beside, &RATE_LIMIT, Value::Text(&limits));
 }
 
-const KEPT: usize = 64;
-
-/// A number as a value. Those of late are kept: most answers of one second say the same.
-fn number(number: u64) -> HeaderValue {
-    thread_local! {
-        static RECENT: RefCell<Vec<Option<(u64, HeaderValue)>>> = RefCell::new(vec![None; KEPT]);
-    }
-    let place = usize::try_from(number % KEPT as u64).unwrap_or(0);
-    RECENT.with_borrow_mut(|recent| match &recent[place] {
-        Some((kept, value)) if *kept == number => value.clone(),
-        _ => {
-            let value = HeaderValue::from(number);
-            recent[place] = Some((number, value.clone()));
-            value
-        }
-    })
-}
+/// A value, as long as most are.
+type Text = SmallVec<[u8; 64]>;

@@ -8,16 +8,18 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
+use smallvec::SmallVec;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::fields::Mark;
+use super::fields::{self, Mark};
 use super::round::{Outcome, Round, Settling};
 use super::rules::Limits;
 use super::store::Store;
 use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::fallback;
+use crate::overlay::Overlay;
 use crate::timer::Timer;
 
 /// Puts a [`RateLimit`] around a service.
@@ -91,15 +93,15 @@ where
                 request.headers(),
                 started,
             );
-            Some((limits.clone(), round))
+            Some((limits.clone(), round, exchange.overlay.clone()))
         });
-        let Some((limits, mut round)) = round else {
+        let Some((limits, mut round, overlay)) = round else {
             return ResponseFuture::passing(self.inner.call(request), None);
         };
         if round.is_complete() {
             match round.judge(&self.store, Duration::ZERO) {
                 Outcome::Pass => {
-                    let passed = Passed::of(limits, self.store.clone(), round);
+                    let passed = Passed::of(limits, &self.store, round, overlay);
                     return ResponseFuture::passing(self.inner.call(request), Some(passed));
                 }
                 Outcome::Refuse(error) => return ResponseFuture::refused(error),
@@ -147,34 +149,53 @@ impl<S, St: Store, T: Timer> RateLimit<S, St, T> {
 /// What is left to do when the answer comes.
 struct Passed<St: Store> {
     limits: Arc<Limits>,
+    marks: SmallVec<[Mark; 1]>,
+    overlay: Option<Overlay>,
+    /// Boxed: every future above would be larger by it.
+    rare: Option<Box<Rare<St>>>,
+}
+
+/// What few requests need.
+struct Rare<St: Store> {
     store: St,
-    marks: smallvec::SmallVec<[Mark; 2]>,
     settling: Option<Settling<St>>,
     announced: Option<HeaderValue>,
 }
 
 impl<St: Store> Passed<St> {
-    fn of(limits: Arc<Limits>, store: St, round: Round<St>) -> Self {
+    fn of(limits: Arc<Limits>, store: &St, round: Round<St>, overlay: Option<Overlay>) -> Self {
         let announced = round.announced();
         let (marks, settling) = round.finish();
+        let rare = (settling.is_some() || announced.is_some()).then(|| {
+            Box::new(Rare {
+                store: store.clone(),
+                settling,
+                announced,
+            })
+        });
         Self {
             limits,
-            store,
             marks,
-            settling,
-            announced,
+            overlay,
+            rare,
         }
     }
 
     fn mark<R>(&self, response: &mut Response<R>) {
-        if let Some(settling) = &self.settling {
+        if let Some(rare) = &self.rare
+            && let Some(settling) = &rare.settling
+        {
             let now = self.limits.clock.at(Instant::now());
-            settling.settle(&self.store, response.headers(), now);
+            settling.settle(&rare.store, response.headers(), now);
         }
-        self.limits
-            .fields
-            .write(&self.marks, response.headers_mut());
-        if let Some(announced) = &self.announced {
+        let fields = &self.limits.fields;
+        let told = fields::told(response.headers());
+        match &self.overlay {
+            Some(overlay) => fields.write(&self.marks, told, &mut *overlay.lines()),
+            None => fields.write(&self.marks, told, response.headers_mut()),
+        }
+        let announced = self.rare.as_ref().and_then(|rare| rare.announced.as_ref());
+        if let Some(announced) = announced {
             response
                 .headers_mut()
                 .append(&fallback::FIELD, announced.clone());
@@ -329,7 +350,9 @@ where
                     else {
                         return Poll::Pending;
                     };
-                    *this.passed = Some(Passed::of(limits, store, round));
+                    let exchange = request.extensions().get::<Exchange>();
+                    let overlay = exchange.and_then(|exchange| exchange.overlay.clone());
+                    *this.passed = Some(Passed::of(limits, &store, round, overlay));
                     inner.call(request)
                 }
             };

@@ -276,7 +276,7 @@ impl<St: Store> Round<St> {
     }
 
     /// What the answer is marked with, and what it settles.
-    pub(super) fn finish(self) -> (SmallVec<[Mark; 2]>, Option<Settling<St>>) {
+    pub(super) fn finish(self) -> (SmallVec<[Mark; 1]>, Option<Settling<St>>) {
         let settling = self.settle.clone().map(|field| Settling {
             field,
             buckets: self.taken().collect(),
@@ -284,7 +284,7 @@ impl<St: Store> Round<St> {
         (self.marks(), settling)
     }
 
-    fn marks(&self) -> SmallVec<[Mark; 2]> {
+    fn marks(&self) -> SmallVec<[Mark; 1]> {
         let shown = self.picks.iter().filter_map(|pick| match &pick.answer {
             Answer::Here(verdict)
                 if pick.action() != Action::Observe && verdict.source != Source::Nobody =>
@@ -330,7 +330,7 @@ impl<St: Store> Round<St> {
                 mark.standing.remaining = back.min(most);
             }
         }
-        self.fields.write(&marks, &mut head);
+        self.fields.write(&marks, None, &mut head);
         for (name, value) in &head {
             error = error.header(name.clone(), value.clone());
         }

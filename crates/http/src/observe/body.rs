@@ -1,9 +1,10 @@
 //! The record of an exchange, and the body that completes it.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
@@ -11,6 +12,9 @@ use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use seaworthy_core::exchange::{Finished, Observer};
+use seaworthy_core::request_id::RequestId;
+use seaworthy_core::route::RouteId;
+use seaworthy_core::trace_context::TraceContext;
 
 use crate::error::BodyError;
 use crate::exchange::{Exchange, Failure, Viewed};
@@ -21,7 +25,7 @@ pub struct Record<O: Observer> {
     method: Method,
     uri: Uri,
     version: Version,
-    exchange: Option<Exchange>,
+    known: Option<Known>,
     user_agent: Option<HeaderValue>,
     bytes_in: u64,
     bytes_out: u64,
@@ -32,6 +36,27 @@ pub struct Record<O: Observer> {
     view: bool,
 }
 
+/// What of the context is told in the end.
+struct Known {
+    started: Instant,
+    route: RouteId,
+    client: Option<IpAddr>,
+    request_id: Option<RequestId>,
+    trace: Option<TraceContext>,
+}
+
+impl Known {
+    fn of(exchange: &Exchange) -> Self {
+        Self {
+            started: exchange.started,
+            route: exchange.route,
+            client: exchange.client,
+            request_id: exchange.request_id.clone(),
+            trace: exchange.trace,
+        }
+    }
+}
+
 impl<O: Observer> Record<O> {
     pub(super) fn begin<B: Body>(observer: O, request: &Request<B>) -> Box<Self> {
         observer.started();
@@ -40,7 +65,7 @@ impl<O: Observer> Record<O> {
             method: request.method().clone(),
             uri: request.uri().clone(),
             version: request.version(),
-            exchange: request.extensions().get::<Exchange>().cloned(),
+            known: request.extensions().get::<Exchange>().map(Known::of),
             user_agent: request.headers().get(header::USER_AGENT).cloned(),
             bytes_in: request.body().size_hint().exact().unwrap_or_default(),
             bytes_out: 0,
@@ -54,10 +79,7 @@ impl<O: Observer> Record<O> {
 
     pub(super) fn answered<R>(&mut self, response: &Response<R>) {
         self.status = Some(response.status());
-        self.first_byte = self
-            .exchange
-            .as_ref()
-            .map(|exchange| exchange.started.elapsed());
+        self.first_byte = self.known.as_ref().map(|known| known.started.elapsed());
         let extensions = response.extensions();
         self.error = extensions.get::<Failure>().map(|failure| failure.0.name);
         self.view = extensions.get::<Viewed>().is_some();
@@ -71,7 +93,7 @@ impl<O: Observer> Record<O> {
 
 impl<O: Observer> Drop for Record<O> {
     fn drop(&mut self) {
-        let exchange = self.exchange.as_ref();
+        let known = self.known.as_ref();
         self.observer.finished(&Finished {
             method: self.method.as_str(),
             path: self.uri.path(),
@@ -80,20 +102,20 @@ impl<O: Observer> Drop for Record<O> {
                 Version::HTTP_10 => "HTTP/1.0",
                 _ => "HTTP/1.1",
             },
-            route: exchange.map(|exchange| exchange.route).unwrap_or_default(),
+            route: known.map(|known| known.route).unwrap_or_default(),
             // 499 is what proxies have called a client that left before its answer since nginx.
             status: self.status.map_or(499, |status| status.as_u16()),
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
-            duration: exchange
-                .map(|exchange| exchange.started.elapsed())
+            duration: known
+                .map(|known| known.started.elapsed())
                 .unwrap_or_default(),
             first_byte: self.first_byte,
-            client: exchange.and_then(|exchange| exchange.client),
-            request_id: exchange
-                .and_then(|exchange| exchange.request_id.as_ref())
-                .map_or("", |id| id.as_str()),
-            trace: exchange.and_then(|exchange| exchange.trace),
+            client: known.and_then(|known| known.client),
+            request_id: known
+                .and_then(|known| known.request_id.as_ref())
+                .map_or("", RequestId::as_str),
+            trace: known.and_then(|known| known.trace),
             user_agent: self.user_agent.as_ref().map(HeaderValue::as_bytes),
             error: self.error,
             cut: !self.complete,

@@ -67,17 +67,14 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let route = Exchange::route_of(request.extensions());
-        let limits = self
-            .limits
-            .get(usize::from(route.0))
-            .copied()
-            .unwrap_or_default();
+        let route = Exchange::route_of(request.extensions()).index();
+        let limits = self.limits.get(route).copied().unwrap_or_default();
         ResponseFuture {
             future: self.inner.call(request),
             response: limits.response.map(|limit| self.timer.sleep(limit)),
             total: limits.total.map(|limit| Box::pin(self.timer.sleep(limit))),
-            limits,
+            limits: self.limits.clone(),
+            route,
             timer: self.timer.clone(),
         }
     }
@@ -92,7 +89,9 @@ pin_project! {
         #[pin]
         response: Option<T::Sleep>,
         total: Option<Pin<Box<T::Sleep>>>,
-        limits: Limits,
+        // Not the limits themselves, which are larger than the rest.
+        limits: Arc<[Limits]>,
+        route: usize,
         timer: T,
     }
 }
@@ -107,7 +106,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         if let Poll::Ready(result) = this.future.poll(cx) {
-            let limits = *this.limits;
+            let limits = this.limits.get(*this.route).copied().unwrap_or_default();
             return Poll::Ready(result.map(|response| {
                 let tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
                 let silence = match () {
@@ -126,7 +125,8 @@ where
             .as_pin_mut()
             .is_some_and(|sleep| sleep.poll(cx).is_ready())
         {
-            let seconds = this.limits.response.unwrap_or_default().as_secs_f64();
+            let limits = this.limits.get(*this.route).copied().unwrap_or_default();
+            let seconds = limits.response.unwrap_or_default().as_secs_f64();
             return Poll::Ready(Err(
                 Error::new(&catalogue::UPSTREAM_TIMEOUT).with("timeout_seconds", seconds)
             ));
@@ -136,7 +136,8 @@ where
             .as_mut()
             .is_some_and(|sleep| sleep.as_mut().poll(cx).is_ready())
         {
-            let seconds = this.limits.total.unwrap_or_default().as_secs_f64();
+            let limits = this.limits.get(*this.route).copied().unwrap_or_default();
+            let seconds = limits.total.unwrap_or_default().as_secs_f64();
             return Poll::Ready(Err(
                 Error::new(&catalogue::TIMEOUT).with("timeout_seconds", seconds)
             ));

@@ -104,7 +104,7 @@ where
         let Some(exchange) = parts.extensions.remove::<Exchange>() else {
             return ResponseFuture {
                 shared: self.0.clone(),
-                road: Road::Failed(Some(Error::new(&catalogue::INTERNAL))),
+                road: Road::Failed(Some(Box::new(Error::new(&catalogue::INTERNAL)))),
             };
         };
         let sending = Sending { parts, exchange };
@@ -134,7 +134,7 @@ pub struct ResponseFuture<B> {
 enum Road<B> {
     Short(Option<Box<Transfer<B>>>),
     Long(Pin<Box<dyn Future<Output = Result<Answer<B>, Error>>>>),
-    Failed(Option<Error>),
+    Failed(Option<Box<Error>>),
 }
 
 impl<B> fmt::Debug for ResponseFuture<B> {
@@ -181,7 +181,7 @@ where
                 Road::Failed(error) => {
                     return error
                         .take()
-                        .map_or(Poll::Pending, |error| Poll::Ready(Err(error)));
+                        .map_or(Poll::Pending, |error| Poll::Ready(Err(*error)));
                 }
             }
         }

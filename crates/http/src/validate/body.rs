@@ -13,31 +13,34 @@ use crate::error::BodyError;
 /// What was read, frame by frame as it came, and then the rest.
 #[derive(Debug)]
 pub struct Checked<B> {
-    read: VecDeque<Frame<Bytes>>,
-    /// How many bytes of data wait in `read`.
-    waiting: u64,
+    /// Boxed: most bodies are not looked at, and pass through here all the same.
+    read: Option<Box<Read>>,
     rest: B,
+}
+
+/// What was read ahead.
+#[derive(Debug, Default)]
+struct Read {
+    frames: VecDeque<Frame<Bytes>>,
+    /// How many bytes of data wait in `frames`.
+    waiting: u64,
     ended: bool,
 }
 
 impl<B> Checked<B> {
     /// A body that nobody has looked at.
     pub(super) fn untouched(rest: B) -> Self {
-        Self {
-            read: VecDeque::new(),
-            waiting: 0,
-            rest,
-            ended: false,
-        }
+        Self { read: None, rest }
     }
 
     pub(super) fn push(&mut self, frame: Frame<Bytes>) {
-        self.waiting += frame.data_ref().map_or(0, |data| data.len() as u64);
-        self.read.push_back(frame);
+        let read = self.read.get_or_insert_default();
+        read.waiting += frame.data_ref().map_or(0, |data| data.len() as u64);
+        read.frames.push_back(frame);
     }
 
     pub(super) fn end(&mut self) {
-        self.ended = true;
+        self.read.get_or_insert_default().ended = true;
     }
 
     pub(super) fn rest(&mut self) -> &mut B {
@@ -45,17 +48,18 @@ impl<B> Checked<B> {
     }
 
     pub(super) fn waiting(&self) -> u64 {
-        self.waiting
+        self.read.as_ref().map_or(0, |read| read.waiting)
     }
 
     /// All data that was read, in one piece. Frames are reference-counted, so a body of one frame is not copied.
     pub(super) fn whole(&self) -> Bytes {
-        let mut data = self.read.iter().filter_map(Frame::data_ref);
+        let frames = || self.read.iter().flat_map(|read| &read.frames);
+        let all = || frames().filter_map(Frame::data_ref);
+        let mut data = all();
         match (data.next(), data.next()) {
             (None, _) => Bytes::new(),
             (Some(only), None) => only.clone(),
             _ => {
-                let all = || self.read.iter().filter_map(Frame::data_ref);
                 let mut whole = BytesMut::with_capacity(all().map(Bytes::len).sum());
                 all().for_each(|data| whole.extend_from_slice(data));
                 whole.freeze()
@@ -66,7 +70,9 @@ impl<B> Checked<B> {
 
 impl<B: Tunnel> Tunnel for Checked<B> {
     fn start_tunnel(&mut self) {
-        self.ended = false;
+        if let Some(read) = &mut self.read {
+            read.ended = false;
+        }
         self.rest.start_tunnel();
     }
 }
@@ -83,36 +89,43 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        if let Some(frame) = this.read.pop_front() {
-            this.waiting -= frame.data_ref().map_or(0, |data| data.len() as u64);
-            return Poll::Ready(Some(Ok(frame)));
-        }
-        if this.ended {
-            return Poll::Ready(None);
+        if let Some(read) = &mut this.read {
+            if let Some(frame) = read.frames.pop_front() {
+                read.waiting -= frame.data_ref().map_or(0, |data| data.len() as u64);
+                return Poll::Ready(Some(Ok(frame)));
+            }
+            if read.ended {
+                return Poll::Ready(None);
+            }
         }
         Pin::new(&mut this.rest).poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.read.is_empty() && (self.ended || self.rest.is_end_stream())
+        match &self.read {
+            Some(read) => read.frames.is_empty() && (read.ended || self.rest.is_end_stream()),
+            None => self.rest.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.ended {
-            let mut hint = SizeHint::new();
-            hint.set_lower(self.waiting);
+        let rest = self.rest.size_hint();
+        let Some(read) = &self.read else {
+            return rest;
+        };
+        let mut hint = SizeHint::new();
+        if read.ended {
+            hint.set_lower(read.waiting);
             // With trailers behind it a body must not pass for one whose length says when it ends.
-            if self.read.iter().all(Frame::is_data) {
-                hint.set_upper(self.waiting);
+            if read.frames.iter().all(Frame::is_data) {
+                hint.set_upper(read.waiting);
             }
             return hint;
         }
-        let rest = self.rest.size_hint();
-        let mut hint = SizeHint::new();
         if let Some(upper) = rest.upper() {
-            hint.set_upper(upper.saturating_add(self.waiting));
+            hint.set_upper(upper.saturating_add(read.waiting));
         }
-        hint.set_lower(rest.lower().saturating_add(self.waiting));
+        hint.set_lower(rest.lower().saturating_add(read.waiting));
         hint
     }
 }

@@ -110,12 +110,12 @@ where
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
         let state = State::Collecting {
-            held: Some(Held {
+            held: Some(Box::new(Held {
                 inner,
                 request: request.map(Checked::untouched),
                 rules,
                 watch: self.layer.watch.clone(),
-            }),
+            })),
         };
         ResponseFuture { state }
     }
@@ -251,10 +251,11 @@ impl<S: Service<Request<Checked<B>>>, B> fmt::Debug for ResponseFuture<S, B> {
 pin_project! {
     #[project = Projected]
     enum State<S, B, F> {
-        Collecting { held: Option<Held<S, B>> },
-        Checking { checking: Checking, held: Option<Held<S, B>> },
+        // Boxed, as the error is: they are larger than the future of a request that nobody looks at.
+        Collecting { held: Option<Box<Held<S, B>>> },
+        Checking { checking: Checking, held: Option<Box<Held<S, B>>> },
         Running { #[pin] future: F },
-        Refused { error: Option<Error> },
+        Refused { error: Option<Box<Error>> },
     }
 }
 
@@ -272,7 +273,7 @@ where
                 Projected::Refused { error } => {
                     return error
                         .take()
-                        .map_or(Poll::Pending, |error| Poll::Ready(Err(error)));
+                        .map_or(Poll::Pending, |error| Poll::Ready(Err(*error)));
                 }
                 Projected::Running { future } => return future.poll(cx),
                 Projected::Collecting { held } => {
@@ -282,14 +283,14 @@ where
                     };
                     match (collected, held.take()) {
                         (Ok(collected), Some(held)) => after(collected, held),
-                        (Err(error), _) => State::Refused { error: Some(error) },
+                        (Err(error), _) => State::refused(error),
                         (_, None) => return Poll::Pending,
                     }
                 }
                 Projected::Checking { checking, held } => {
                     let found = ready!(checking.as_mut().poll(cx));
                     match held.take() {
-                        Some(held) => settled(held, found),
+                        Some(held) => settled(*held, found),
                         None => return Poll::Pending,
                     }
                 }
@@ -299,7 +300,15 @@ where
     }
 }
 
-fn after<S, B>(collected: Collected, held: Held<S, B>) -> State<S, B, S::Future>
+impl<S, B, F> State<S, B, F> {
+    fn refused(error: Error) -> Self {
+        Self::Refused {
+            error: Some(Box::new(error)),
+        }
+    }
+}
+
+fn after<S, B>(collected: Collected, held: Box<Held<S, B>>) -> State<S, B, S::Future>
 where
     B: Body<Data = Bytes, Error = BodyError> + Unpin,
     S: Service<Request<Checked<B>>, Error = Error>,
@@ -307,13 +316,13 @@ where
     let rules = held.rules.clone();
     if matches!(collected, Collected::TooLarge) {
         let error = Error::new(&catalogue::PAYLOAD_TOO_LARGE).with("limit_bytes", rules.max_body);
-        return settled(held, Err(error));
+        return settled(*held, Err(error));
     }
     let body = held.request.body().whole();
     if !body.is_empty()
         && let Some(error) = unreadable(held.request.headers())
     {
-        return settled(held, Err(error));
+        return settled(*held, Err(error));
     }
     if !rules.is_quick(body.len()) {
         return State::Checking {
@@ -324,7 +333,7 @@ where
     let found = rules
         .check(&body)
         .map_err(|violation: Violation| violation.error(rules.echo));
-    settled(held, found)
+    settled(*held, found)
 }
 
 fn settled<S, B>(held: Held<S, B>, found: Result<(), Error>) -> State<S, B, S::Future>
@@ -334,6 +343,6 @@ where
 {
     match held.decide(found) {
         Ok(future) => State::Running { future },
-        Err(error) => State::Refused { error: Some(error) },
+        Err(error) => State::refused(error),
     }
 }

@@ -15,7 +15,7 @@ use http_body_util::{BodyExt, Limited};
 use pin_project_lite::pin_project;
 use seaworthy_core::catalogue;
 use seaworthy_http::error::Error;
-use seaworthy_http::exchange::Viewed;
+use seaworthy_http::exchange::{Exchange, Viewed};
 use seaworthy_http::rescue::Format;
 use tower::{Layer, Service};
 
@@ -93,6 +93,10 @@ where
                 state: State::App { future },
             };
         };
+        // The fields of the part are not those of the view.
+        if let Some(exchange) = request.extensions_mut().get_mut::<Exchange>() {
+            exchange.overlay = None;
+        }
         // A compressed part could not be worked in.
         request.headers_mut().remove(header::ACCEPT_ENCODING);
         let accept = accept(request.headers()).map(str::to_owned);

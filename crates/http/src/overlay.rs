@@ -1,0 +1,378 @@
+//! Fields laid over the head of an answer, which go into the connection's buffer past the map of its fields.
+//!
+//! An answer bears more fields of ours than of the app's. In the map each would be hashed, probed for and copied, only to be
+//! written like all others; here it is text from the start, and a whole set of them is one copy. Layers write to a [`Sink`]
+//! and need not know which one it is: the overlay that HTTP/1 brings along in the exchange, or the map itself for HTTP/2 and
+//! for routers in this process.
+//!
+//! It holds no framing: `Content-Length`, `Transfer-Encoding`, `Connection` and `Date` are the edge's own, and whoever wants
+//! to speak of them has to use the map.
+
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+/// What becomes of a field of the same name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// It gives way.
+    Over,
+    /// It stays, and this one gives way.
+    Under,
+    /// Both stay.
+    Beside,
+}
+
+/// The value of a field, in the form that is at hand.
+#[derive(Clone, Copy, Debug)]
+pub enum Value<'a> {
+    /// A value.
+    Known(&'a HeaderValue),
+    /// Text that may be one; what may not stand in a field is left out.
+    Text(&'a [u8]),
+    /// A number.
+    Number(u64),
+}
+
+/// What takes fields.
+pub trait Sink {
+    /// Adds a field.
+    fn put(&mut self, rule: Rule, name: &HeaderName, value: Value<'_>);
+
+    /// Takes every field of that name away.
+    fn remove(&mut self, name: &HeaderName);
+}
+
+impl Sink for HeaderMap {
+    fn put(&mut self, rule: Rule, name: &HeaderName, value: Value<'_>) {
+        let value = match value {
+            Value::Known(value) => value.clone(),
+            Value::Number(number) => worded(number),
+            Value::Text(text) => match HeaderValue::from_bytes(text) {
+                Ok(value) => value,
+                Err(_) => return,
+            },
+        };
+        match rule {
+            Rule::Over => drop(self.insert(name, value)),
+            Rule::Under => drop(self.entry(name).or_insert(value)),
+            Rule::Beside => drop(self.append(name, value)),
+        }
+    }
+
+    fn remove(&mut self, name: &HeaderName) {
+        HeaderMap::remove(self, name);
+    }
+}
+
+/// The overlay of one answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lines {
+    text: Vec<u8>,
+    lines: Vec<Line>,
+    /// A bit for the length of each name (modulo 64), by which nearly every other field is told apart at once.
+    lengths: u64,
+    hides: bool,
+}
+
+/// One field: its name, `: `, its value and the line end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Line {
+    start: usize,
+    name: usize,
+    end: usize,
+    rule: Rule,
+    hidden: bool,
+}
+
+impl Sink for Lines {
+    fn put(&mut self, rule: Rule, name: &HeaderName, value: Value<'_>) {
+        let mut digits = itoa::Buffer::new();
+        let value = match value {
+            Value::Known(value) => value.as_bytes(),
+            Value::Number(number) => digits.format(number).as_bytes(),
+            Value::Text(text) if may_stand_in_a_field(text) => text,
+            Value::Text(_) => return,
+        };
+        self.push(rule, name.as_str().as_bytes(), value);
+    }
+
+    fn remove(&mut self, name: &HeaderName) {
+        self.take_away(name.as_str().as_bytes());
+    }
+}
+
+impl Lines {
+    /// No fields.
+    pub const NONE: Self = Self {
+        text: Vec::new(),
+        lines: Vec::new(),
+        lengths: 0,
+        hides: false,
+    };
+
+    /// Whether a field of that name can be laid over a head.
+    pub fn may_hold(name: &HeaderName) -> bool {
+        ![
+            header::CONTENT_LENGTH,
+            header::TRANSFER_ENCODING,
+            header::CONNECTION,
+            header::DATE,
+        ]
+        .contains(name)
+    }
+
+    /// Adds all of `others`, by their rules.
+    pub fn lay(&mut self, others: &Self) {
+        if self.lengths & others.lengths == 0 {
+            let offset = self.text.len();
+            self.text.extend_from_slice(&others.text);
+            self.lines.extend(others.lines.iter().map(|line| Line {
+                start: line.start + offset,
+                end: line.end + offset,
+                ..*line
+            }));
+            self.lengths |= others.lengths;
+            self.hides |= others.hides;
+            return;
+        }
+        for line in &others.lines {
+            let (name, rest) = others.text[line.start..line.end].split_at(line.name);
+            if line.hidden {
+                self.take_away(name);
+            } else {
+                self.push(line.rule, name, &rest[2..rest.len() - 2]);
+            }
+        }
+    }
+
+    fn take_away(&mut self, name: &[u8]) {
+        self.push(Rule::Over, name, b"");
+        if let Some(line) = self.lines.last_mut() {
+            line.hidden = true;
+            self.hides = true;
+        }
+    }
+
+    fn push(&mut self, rule: Rule, name: &[u8], value: &[u8]) {
+        if self.has_length(name.len()) && self.settle(rule, name) {
+            return;
+        }
+        let start = self.text.len();
+        self.text.extend_from_slice(name);
+        self.text.extend_from_slice(b": ");
+        self.text.extend_from_slice(value);
+        self.text.extend_from_slice(b"\r\n");
+        self.lines.push(Line {
+            start,
+            name: name.len(),
+            end: self.text.len(),
+            rule,
+            hidden: false,
+        });
+        self.lengths |= 1 << (name.len() % 64);
+    }
+
+    /// Lets earlier lines of that name give way; says whether the new one has to.
+    fn settle(&mut self, rule: Rule, name: &[u8]) -> bool {
+        for line in &mut self.lines {
+            if line.hidden || self.text[line.start..line.start + line.name] != *name {
+                continue;
+            }
+            match rule {
+                Rule::Over => {
+                    line.hidden = true;
+                    self.hides = true;
+                }
+                Rule::Under => return true,
+                Rule::Beside => {}
+            }
+        }
+        false
+    }
+
+    fn has_length(&self, length: usize) -> bool {
+        self.lengths >> (length % 64) & 1 != 0
+    }
+
+    /// Whether a field of the head gives way to one of these. Those that give way to it are not written.
+    pub(crate) fn covers(&mut self, name: &HeaderName) -> bool {
+        let name = name.as_str().as_bytes();
+        if !self.has_length(name.len()) {
+            return false;
+        }
+        let text = &self.text;
+        let same = |line: &&mut Line| text[line.start..line.start + line.name] == *name;
+        // What was laid under a field that had given way already is not under the head's.
+        let over = |line: &mut Line| line.rule == Rule::Over;
+        if self.lines.iter_mut().filter(same).any(over) {
+            return true;
+        }
+        for line in self.lines.iter_mut().filter(same) {
+            if line.rule == Rule::Under {
+                line.hidden = true;
+                self.hides = true;
+            }
+        }
+        false
+    }
+
+    /// Appends what is to be written.
+    pub(crate) fn write(&self, out: &mut bytes::BytesMut) {
+        if !self.hides {
+            out.extend_from_slice(&self.text);
+            return;
+        }
+        for line in self.lines.iter().filter(|line| !line.hidden) {
+            out.extend_from_slice(&self.text[line.start..line.end]);
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.text.clear();
+        self.lines.clear();
+        self.lengths = 0;
+        self.hides = false;
+    }
+}
+
+fn may_stand_in_a_field(text: &[u8]) -> bool {
+    text.iter()
+        .all(|byte| (*byte >= b' ' && *byte != 0x7f) || *byte == b'\t')
+}
+
+/// The overlay that the edge brings along. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Overlay(Arc<Mutex<Lines>>);
+
+impl Overlay {
+    /// The fields so far.
+    pub fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const KEPT: usize = 64;
+
+/// A number as a value. Those of late are kept: most answers of one second say the same.
+fn worded(number: u64) -> HeaderValue {
+    thread_local! {
+        static RECENT: RefCell<Vec<Option<(u64, HeaderValue)>>> = RefCell::new(vec![None; KEPT]);
+    }
+    let place = usize::try_from(number % KEPT as u64).unwrap_or(0);
+    RECENT.with_borrow_mut(|recent| match &recent[place] {
+        Some((kept, value)) if *kept == number => value.clone(),
+        _ => {
+            let value = HeaderValue::from(number);
+            recent[place] = Some((number, value.clone()));
+            value
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NAMES: [HeaderName; 4] = [
+        header::SERVER,
+        header::ALLOW,
+        header::REFERRER_POLICY,
+        // As long as the one before.
+        HeaderName::from_static("x-frame-options"),
+    ];
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Put(Rule, usize, u64),
+        Remove(usize),
+        /// Those of another overlay.
+        Lay(Vec<(Rule, usize, u64)>),
+    }
+
+    fn line() -> impl Strategy<Value = (Rule, usize, u64)> {
+        let rule = prop_oneof![Just(Rule::Over), Just(Rule::Under), Just(Rule::Beside)];
+        (rule, 0..NAMES.len(), 0..5_u64)
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            line().prop_map(|(rule, name, value)| Step::Put(rule, name, value)),
+            (0..NAMES.len()).prop_map(Step::Remove),
+            prop::collection::vec(line(), 0..4).prop_map(Step::Lay),
+        ]
+    }
+
+    fn put(sink: &mut impl Sink, (rule, name, value): (Rule, usize, u64)) {
+        sink.put(rule, &NAMES[name], Value::Number(value));
+    }
+
+    proptest! {
+        /// Whatever is done: the head reads as if it had been done to the map.
+        #[test]
+        fn an_overlay_is_as_good_as_the_map(
+            of_app in prop::collection::vec((0..NAMES.len(), 10..15_u64), 0..4),
+            steps in prop::collection::vec(step(), 0..8),
+        ) {
+            let (mut map, mut lines) = (HeaderMap::new(), Lines::NONE);
+            for (name, value) in of_app {
+                map.append(&NAMES[name], HeaderValue::from(value));
+            }
+            let head = map.clone();
+            for step in steps {
+                match step {
+                    Step::Put(rule, name, value) => {
+                        put(&mut map, (rule, name, value));
+                        put(&mut lines, (rule, name, value));
+                    }
+                    Step::Remove(name) => {
+                        Sink::remove(&mut map, &NAMES[name]);
+                        Sink::remove(&mut lines, &NAMES[name]);
+                    }
+                    Step::Lay(others) => {
+                        let mut overlay = Lines::NONE;
+                        for other in others {
+                            put(&mut overlay, other);
+                        }
+                        // A set decides among its own fields first, as it does when it is put together.
+                        for line in overlay.lines.clone() {
+                            let (name, rest) = overlay.text[line.start..line.end].split_at(line.name);
+                            let name = HeaderName::from_bytes(name).expect("one of ours");
+                            if !line.hidden {
+                                map.put(line.rule, &name, Value::Text(&rest[2..rest.len() - 2]));
+                            }
+                        }
+                        lines.lay(&overlay);
+                    }
+                }
+            }
+            let mut written = bytes::BytesMut::new();
+            for (name, value) in &head {
+                if !lines.covers(name) {
+                    crate::h1::field::write(&mut written, name, value);
+                }
+            }
+            lines.write(&mut written);
+            let mut found: Vec<_> = std::str::from_utf8(&written).expect("text").lines().map(str::to_owned).collect();
+            let mut wanted: Vec<_> = map
+                .iter()
+                .map(|(name, value)| format!("{name}: {}", value.to_str().expect("text")))
+                .collect();
+            found.sort();
+            wanted.sort();
+            prop_assert_eq!(found, wanted);
+        }
+    }
+
+    #[test]
+    fn no_value_ends_its_line() {
+        let mut lines = Lines::NONE;
+        for text in [&b"a\r\nset-cookie: b"[..], b"a\nb", b"a\0"] {
+            lines.put(Rule::Over, &header::SERVER, Value::Text(text));
+        }
+        assert_eq!(lines, Lines::NONE);
+    }
+}
