@@ -71,8 +71,8 @@ impl Sink for HeaderMap {
 pub struct Lines {
     text: Vec<u8>,
     lines: Vec<Line>,
-    /// A bit for the length of each name (modulo 64), by which nearly every other field is told apart at once.
-    lengths: u64,
+    /// The [`bit`] of each name, by which nearly every other field is told apart at once.
+    bits: u64,
     hides: bool,
 }
 
@@ -108,7 +108,7 @@ impl Lines {
     pub const NONE: Self = Self {
         text: Vec::new(),
         lines: Vec::new(),
-        lengths: 0,
+        bits: 0,
         hides: false,
     };
 
@@ -125,7 +125,7 @@ impl Lines {
 
     /// Adds all of `others`, by their rules.
     pub fn lay(&mut self, others: &Self) {
-        if self.lengths & others.lengths == 0 {
+        if self.bits & others.bits == 0 {
             let offset = self.text.len();
             self.text.extend_from_slice(&others.text);
             self.lines.extend(others.lines.iter().map(|line| Line {
@@ -133,7 +133,7 @@ impl Lines {
                 end: line.end + offset,
                 ..*line
             }));
-            self.lengths |= others.lengths;
+            self.bits |= others.bits;
             self.hides |= others.hides;
             return;
         }
@@ -156,10 +156,12 @@ impl Lines {
     }
 
     fn push(&mut self, rule: Rule, name: &[u8], value: &[u8]) {
-        if self.has_length(name.len()) && self.settle(rule, name) {
+        let bit = bit(name);
+        if self.bits & bit != 0 && self.settle(rule, name) {
             return;
         }
         let start = self.text.len();
+        self.text.reserve(name.len() + value.len() + 4);
         self.text.extend_from_slice(name);
         self.text.extend_from_slice(b": ");
         self.text.extend_from_slice(value);
@@ -171,7 +173,7 @@ impl Lines {
             rule,
             hidden: false,
         });
-        self.lengths |= 1 << (name.len() % 64);
+        self.bits |= bit;
     }
 
     /// Lets earlier lines of that name give way; says whether the new one has to.
@@ -192,14 +194,10 @@ impl Lines {
         false
     }
 
-    fn has_length(&self, length: usize) -> bool {
-        self.lengths >> (length % 64) & 1 != 0
-    }
-
     /// Whether a field of the head gives way to one of these. Those that give way to it are not written.
     pub(crate) fn covers(&mut self, name: &HeaderName) -> bool {
         let name = name.as_str().as_bytes();
-        if !self.has_length(name.len()) {
+        if self.bits & bit(name) == 0 {
             return false;
         }
         let text = &self.text;
@@ -232,14 +230,22 @@ impl Lines {
     pub(crate) fn clear(&mut self) {
         self.text.clear();
         self.lines.clear();
-        self.lengths = 0;
+        self.bits = 0;
         self.hides = false;
     }
 }
 
+/// One of 64 bits, by the length of a name and two of its letters: few fields of an answer share one.
+fn bit(name: &[u8]) -> u64 {
+    let letter = |at: usize| name.get(at).copied().map_or(0, usize::from);
+    let (middle, last) = (letter(name.len() / 2), letter(name.len().wrapping_sub(1)));
+    1 << ((name.len() ^ last ^ (middle << 1)) % 64)
+}
+
 fn may_stand_in_a_field(text: &[u8]) -> bool {
-    text.iter()
-        .all(|byte| (*byte >= b' ' && *byte != 0x7f) || *byte == b'\t')
+    // To the end in any case: without a way out, many bytes are looked at together.
+    let wrong = |byte: u8| (byte < b' ' && byte != b'\t') | (byte == 0x7f);
+    !text.iter().fold(false, |found, byte| found | wrong(*byte))
 }
 
 /// The overlay that the edge brings along. Clones share it.

@@ -9,7 +9,6 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderName};
 use seaworthy_core::quota::Standing;
-use smallvec::SmallVec;
 
 use super::policy::Policy;
 use super::worded::seconds;
@@ -113,15 +112,24 @@ fn list(marks: &[Mark], sink: &mut impl Sink) {
     let worded = marks
         .iter()
         .filter_map(|mark| Some((mark, mark.policy.worded.as_ref()?)));
-    let mut policies = Text::new();
-    let mut limits = Text::new();
+    let mut limits = Vec::with_capacity(64 * marks.len());
+    let mut policies = Vec::new();
     let mut digits = itoa::Buffer::new();
     for (mark, worded) in worded {
         if !limits.is_empty() {
             limits.extend_from_slice(b", ");
             policies.extend_from_slice(b", ");
         }
-        policies.extend_from_slice(worded.policy.as_bytes());
+        // Of one limit alone it is known as it is.
+        if marks.len() > 1 {
+            policies.extend_from_slice(worded.policy.as_bytes());
+        } else {
+            sink.put(
+                Rule::Beside,
+                &RATE_LIMIT_POLICY,
+                Value::Known(&worded.policy),
+            );
+        }
         limits.extend_from_slice(worded.name.as_bytes());
         limits.extend_from_slice(b";r=");
         limits.extend_from_slice(digits.format(mark.standing.remaining).as_bytes());
@@ -133,9 +141,8 @@ fn list(marks: &[Mark], sink: &mut impl Sink) {
     if limits.is_empty() {
         return;
     }
-    sink.put(Rule::Beside, &RATE_LIMIT_POLICY, Value::Text(&policies));
+    if !policies.is_empty() {
+        sink.put(Rule::Beside, &RATE_LIMIT_POLICY, Value::Text(&policies));
+    }
     sink.put(Rule::Beside, &RATE_LIMIT, Value::Text(&limits));
 }
-
-/// A value, as long as most are.
-type Text = SmallVec<[u8; 64]>;
