@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use anyhow::Context as _;
 use seaworthy_testkit::Result;
 use seaworthy_testkit::client::{self, Connection};
 use seaworthy_testkit::process::Seaworthy;
@@ -279,8 +280,9 @@ async fn a_version_that_somebody_takes_back_goes_no_further() -> Result<()> {
         fleet.publish(json!({"log.level": "debug"}), &staged),
         aborting
     );
-    assert_eq!(aborted?.code(), 0);
     let publishing = publishing?;
+    let said = || format!("it said: {}{}", publishing.stdout, publishing.stderr);
+    assert_eq!(aborted.with_context(said)?.code(), 0);
     assert_eq!(publishing.code(), 1, "{}", publishing.stdout);
     assert!(
         publishing
