@@ -139,6 +139,17 @@ impl Node {
         found
     }
 
+    fn step_mut(&mut self, segment: &Segment) -> Option<&mut Self> {
+        match (segment, &mut self.value) {
+            (Segment::Key(key), Value::Map(entries)) => entries
+                .iter_mut()
+                .find(|entry| entry.key == *key)
+                .map(|entry| &mut entry.node),
+            (Segment::Index(index), Value::List(items)) => items.get_mut(*index),
+            _ => None,
+        }
+    }
+
     /// Takes out what stands at a path. Returns whether something stood there.
     pub(crate) fn remove(&mut self, path: &Path) -> bool {
         let Some((last, parents)) = path.segments().split_last() else {
@@ -146,15 +157,9 @@ impl Node {
         };
         let mut node = self;
         for segment in parents {
-            let next = match (segment, &mut node.value) {
-                (Segment::Key(key), Value::Map(entries)) => entries
-                    .iter_mut()
-                    .find(|entry| entry.key == *key)
-                    .map(|entry| &mut entry.node),
-                (Segment::Index(index), Value::List(items)) => items.get_mut(*index),
-                _ => None,
+            let Some(next) = node.step_mut(segment) else {
+                return false;
             };
-            let Some(next) = next else { return false };
             node = next;
         }
         match (last, &mut node.value) {
@@ -196,15 +201,9 @@ impl Node {
     pub(crate) fn set(&mut self, path: &Path, node: Self) {
         let mut place = self;
         for segment in path.segments() {
-            let next = match (segment, &mut place.value) {
-                (Segment::Key(key), Value::Map(entries)) => entries
-                    .iter_mut()
-                    .find(|entry| entry.key == *key)
-                    .map(|entry| &mut entry.node),
-                (Segment::Index(index), Value::List(items)) => items.get_mut(*index),
-                _ => None,
+            let Some(next) = place.step_mut(segment) else {
+                return;
             };
-            let Some(next) = next else { return };
             place = next;
         }
         *place = node;
