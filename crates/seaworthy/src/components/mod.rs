@@ -233,6 +233,22 @@ impl Components {
         }
     }
 
+    /// Whether the file asks for nothing that few files ask for, so that requests may take the short way to the app.
+    pub fn asks_for_little(&self) -> bool {
+        let Rules {
+            abuse,
+            fallbacks,
+            retries,
+            ..
+        } = &self.rules;
+        abuse.is_none()
+            && fallbacks.is_empty()
+            && retries.iter().all(Option::is_none)
+            && self.access.auth.is_none()
+            && self.access.bodies.iter().all(Option::is_none)
+            && self.flags.is_none()
+    }
+
     /// Shows the number of open connections, which `open` knows, among the metrics.
     pub fn watch_connections(&self, open: impl Fn() -> usize + Send + Sync + 'static) {
         let open = move || f64::from(u32::try_from(open()).unwrap_or(u32::MAX));

@@ -1,8 +1,11 @@
 //! What a request goes through, top to bottom. The only place where the order is written.
 
+mod ways;
+
 use std::convert::Infallible;
 use std::rc::Rc;
 
+use bytes::Bytes;
 use http::{Request, Response};
 use seaworthy_core::catalogue;
 use seaworthy_core::exchange::Observer;
@@ -14,7 +17,7 @@ use seaworthy_http::body::{RequestBody, ResponseBody};
 use seaworthy_http::breaker::BreakerLayer;
 use seaworthy_http::concurrency::{ConcurrencyLayer, PlaceBody};
 use seaworthy_http::drain::{Drain, DrainBody, DrainLayer};
-use seaworthy_http::error::Error;
+use seaworthy_http::error::{BodyError, Error};
 use seaworthy_http::fallback::FallbackLayer;
 use seaworthy_http::flags::FlagsLayer;
 use seaworthy_http::headers::HeadersLayer;
@@ -22,27 +25,29 @@ use seaworthy_http::identify::IdentifyLayer;
 use seaworthy_http::limit::{Chosen, RateLimitLayer};
 use seaworthy_http::observe::{ObserveLayer, ObservedBody};
 use seaworthy_http::rescue::RescueLayer;
-use seaworthy_http::retry::{Kept, RetryLayer};
+use seaworthy_http::retry::RetryLayer;
 use seaworthy_http::size::{LimitSizeLayer, Limited};
 use seaworthy_http::timeout::{TimedBody, TimeoutLayer};
 use seaworthy_http::timer::{SweepTimer, Timer};
 use seaworthy_http::upstream::{Upstream, UpstreamBody};
-use seaworthy_http::validate::{Checked, ValidateLayer};
+use seaworthy_http::validate::ValidateLayer;
 use seaworthy_http::views::MountLayer;
 use tower::ServiceBuilder;
 
 use crate::armour::Noted;
-use crate::components::Components;
+use crate::components::{Components, Rules};
 use crate::views::{MergeLayer, Table};
+
+use self::ways::{WayBody, Ways};
 
 /// The body of whatever comes back.
 pub type Body = ObservedBody<
-    ResponseBody<DrainBody<PlaceBody<TimedBody<FromApp, SweepTimer>>>>,
+    ResponseBody<DrainBody<WayBody<PlaceBody<TimedBody<FromApp, SweepTimer>>>>>,
     Rc<dyn Observer>,
 >;
 
-/// The app's answer, or what is served in its place.
-type FromApp = ResponseBody<UpstreamBody<Kept<Checked<Limited<RequestBody>>>>>;
+/// The app's answer, if nothing on the way can stand in for it.
+type FromApp = UpstreamBody<Limited<RequestBody>>;
 
 fn rescue(components: &Components) -> RescueLayer<Noted> {
     let noted = Noted::new(&components.rules.errors);
@@ -95,7 +100,6 @@ pub fn build(
 + Clone
 + 'static
 + use<> {
-    let rules = &components.rules;
     ServiceBuilder::new()
         // Everything below speaks of the client, the request and its route by these names.
         .layer(IdentifyLayer::new(components.identify.clone()))
@@ -111,6 +115,30 @@ pub fn build(
         .layer(rescue(components))
         // From here on a request counts as inside, and a shutdown waits for it.
         .layer(DrainLayer::new(drain))
+        .service(if components.asks_for_little() {
+            Ways::Short(short(components, upstream, timer, buckets))
+        } else {
+            Ways::Long(long(components, upstream, timer, buckets))
+        })
+}
+
+/// Through everything.
+fn long(
+    components: &Components,
+    upstream: Upstream,
+    timer: SweepTimer,
+    buckets: Chosen,
+) -> impl tower::Service<
+    Request<RequestBody>,
+    Response = Response<impl http_body::Body<Data = Bytes, Error = BodyError> + 'static + use<>>,
+    Error = Error,
+    Future: 'static,
+>
++ Clone
++ 'static
++ use<> {
+    let rules = &components.rules;
+    ServiceBuilder::new()
         .layer(guards(components, buckets, timer.clone()))
         // Whatever the app cannot do, after all tries.
         .layer(FallbackLayer::new(rules.fallbacks.clone()))
@@ -121,10 +149,40 @@ pub fn build(
             rules.clock,
             timer.clone(),
         ))
-        // Above the time of a try, so that an app that does not answer has failed.
-        .layer(BreakerLayer::new(rules.circuits.clone(), rules.clock))
-        .layer(AttemptLayer::new(rules.attempts.clone(), timer))
+        .layer(tries(rules, timer))
         .service(upstream)
+}
+
+/// The same without what [`Components::asks_for_little`] says that nobody asked for.
+fn short(
+    components: &Components,
+    upstream: Upstream,
+    timer: SweepTimer,
+    buckets: Chosen,
+) -> impl tower::Service<
+    Request<RequestBody>,
+    Response = Response<PlaceBody<TimedBody<FromApp, SweepTimer>>>,
+    Error = Error,
+    Future: 'static,
+>
++ Clone
++ 'static
++ use<> {
+    let (_, bans, sizes, _, _, limits, _, places, clocks, _) =
+        guards(components, buckets, timer.clone());
+    ServiceBuilder::new()
+        .layer((bans, sizes, limits, places, clocks))
+        .layer(tries(&components.rules, timer))
+        .service(upstream)
+}
+
+/// What each try goes through.
+fn tries(rules: &Rules, timer: SweepTimer) -> (BreakerLayer, AttemptLayer<SweepTimer>) {
+    (
+        // Above the time of a try, so that an app that does not answer has failed.
+        BreakerLayer::new(rules.circuits.clone(), rules.clock),
+        AttemptLayer::new(rules.attempts.clone(), timer),
+    )
 }
 
 /// The layers of [`guards`], from the outermost to the innermost.
