@@ -34,8 +34,8 @@ pub struct Finished<'a> {
     pub first_byte: Option<Duration>,
     /// The client as [`crate::identity`] found it.
     pub client: Option<IpAddr>,
-    /// The request id.
-    pub request_id: &'a str,
+    /// The request id, which is ASCII.
+    pub request_id: &'a [u8],
     /// The span that the app was given.
     pub trace: Option<TraceContext>,
     /// The `User-Agent` as it came; any bytes.

@@ -15,6 +15,7 @@ pub mod canary;
 pub mod catalogue;
 pub mod clock;
 pub mod concurrency;
+pub mod digits;
 pub mod dsn;
 pub mod event;
 pub mod exchange;

@@ -88,6 +88,16 @@ impl SweepTimer {
         }
     }
 
+    /// When `duration` will be over.
+    pub fn due(&self, duration: Duration) -> Due {
+        Due(self.due_in(duration))
+    }
+
+    /// Whether that time has come.
+    pub fn is_past(&self, due: Due) -> bool {
+        is_due(due.0, self.0.tick.get())
+    }
+
     fn due_in(&self, duration: Duration) -> u32 {
         let ticks = duration.as_millis().div_ceil(TICK.as_millis()) + 1;
         // Half the range stays free, or a far deadline would look like one that has passed.
@@ -104,6 +114,10 @@ impl SweepTimer {
         }
     }
 }
+
+/// A coarse point in time to come, which costs no clock reading.
+#[derive(Clone, Copy, Debug)]
+pub struct Due(u32);
 
 /// A coarse point in time, which costs no clock reading.
 #[derive(Clone, Copy, Debug)]

@@ -5,6 +5,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
+use seaworthy_core::digits;
 
 /// The last timestamp, ready to be patched.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ impl Stamp {
                 self.text[..19].copy_from_slice(&date.to_string().as_bytes()[..19]);
             }
         }
-        self.text[20..23].copy_from_slice(&three_digits(since_epoch.subsec_millis()));
+        self.text[20..23].copy_from_slice(&digits::three(since_epoch.subsec_millis()));
         &self.text
     }
 }
@@ -43,12 +44,6 @@ pub(crate) fn now() -> Duration {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
-}
-
-/// The last three decimal digits of a number, with leading zeros.
-pub(crate) fn three_digits(number: u32) -> [u8; 3] {
-    let digit = |value: u32| b"0123456789"[(value % 10) as usize];
-    [digit(number / 100), digit(number / 10), digit(number)]
 }
 
 #[cfg(test)]

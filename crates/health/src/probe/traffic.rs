@@ -241,7 +241,7 @@ mod tests {
             duration: Std::ZERO,
             first_byte: None,
             client: None,
-            request_id: "",
+            request_id: b"",
             trace: None,
             user_agent: None,
             error: None,

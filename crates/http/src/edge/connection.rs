@@ -281,7 +281,8 @@ impl<S: Stream> Connection<S> {
             io.expect = Expect::Nothing;
             let framing = (!bodiless && !upgraded).then_some(coding);
             let mut laid = self.overlay.lines();
-            encode::write_head(io.output.head(), status, headers, &mut laid, framing, after);
+            let (out, timer) = (io.output.head(), &self.edge.timer);
+            encode::write_head(out, status, headers, &mut laid, framing, after, timer);
         }
         let sent = if bodiless {
             self.flush().await.map_err(|_| Next::Close)
@@ -399,6 +400,7 @@ impl<S: Stream> Connection<S> {
                 &mut Lines::default(),
                 Some(coding),
                 After::Close,
+                &self.edge.timer,
             );
             io.output.head().extend_from_slice(response.body());
         }

@@ -1,15 +1,15 @@
 //! The head of a response, as bytes.
 
 use std::cell::RefCell;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
-use bytes::BytesMut;
 use http::header::{self, HeaderMap};
 use http::{StatusCode, Version};
 
 use crate::h1::field;
 use crate::h1::output::Coding;
 use crate::overlay::Lines;
+use crate::timer::{Due, SweepTimer};
 
 /// How the connection goes on after a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,12 +26,13 @@ pub(super) enum After {
 
 /// Appends status line and fields, `laid` over those of `headers`. Framing fields are written here and nowhere else.
 pub(super) fn write_head(
-    out: &mut BytesMut,
+    out: &mut Vec<u8>,
     status: StatusCode,
     headers: &HeaderMap,
     laid: &mut Lines,
     framing: Option<Coding>,
     after: After,
+    timer: &SweepTimer,
 ) {
     out.reserve(512);
     out.extend_from_slice(b"HTTP/1.1 ");
@@ -62,7 +63,7 @@ pub(super) fn write_head(
         Some(Coding::Raw) | None => {}
     }
     if !dated && !status.is_informational() {
-        write_date(out);
+        write_date(out, timer);
     }
     out.extend_from_slice(match after {
         After::KeepAlive => b"\r\n",
@@ -73,7 +74,7 @@ pub(super) fn write_head(
 }
 
 /// Appends an informational answer.
-pub(super) fn write_interim(out: &mut BytesMut, status: StatusCode, headers: &HeaderMap) {
+pub(super) fn write_interim(out: &mut Vec<u8>, status: StatusCode, headers: &HeaderMap) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(status.as_str().as_bytes());
     out.extend_from_slice(b" ");
@@ -101,31 +102,31 @@ pub(super) fn coding_for(version: Version, length: Option<u64>) -> Coding {
     }
 }
 
-/// Appends `Date`, which is formatted once a second and not once a response.
-fn write_date(out: &mut BytesMut) {
+/// Appends `Date`, which is formatted once a second and not once a response. Whether the second is over is read off the
+/// timer: the clock would cost more than the rest of the line, and a date may be two ticks behind.
+fn write_date(out: &mut Vec<u8>, timer: &SweepTimer) {
     struct Cached {
-        until: Instant,
+        until: Due,
         line: String,
     }
     thread_local! {
         static DATE: RefCell<Option<Cached>> = const { RefCell::new(None) };
     }
     DATE.with_borrow_mut(|cached| {
-        let now = Instant::now();
-        let fresh = cached
-            .take()
-            .filter(|cached| now < cached.until)
-            .unwrap_or_else(|| {
-                let wall = SystemTime::now();
-                let into_second = wall
-                    .duration_since(SystemTime::UNIX_EPOCH)
-                    .map_or(0, |since| since.subsec_nanos());
-                Cached {
-                    until: now + Duration::from_nanos(1_000_000_000 - u64::from(into_second)),
-                    line: format!("date: {}\r\n", httpdate::fmt_http_date(wall)),
-                }
+        let stale = |cached: &mut Cached| timer.is_past(cached.until);
+        if cached.as_mut().is_none_or(stale) {
+            let wall = SystemTime::now();
+            let into_second = wall
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .map_or(0, |since| since.subsec_nanos());
+            let left = Duration::from_nanos(1_000_000_000 - u64::from(into_second));
+            *cached = Some(Cached {
+                until: timer.due(left),
+                line: format!("date: {}\r\n", httpdate::fmt_http_date(wall)),
             });
-        out.extend_from_slice(fresh.line.as_bytes());
-        *cached = Some(fresh);
+        }
+        if let Some(cached) = cached {
+            out.extend_from_slice(cached.line.as_bytes());
+        }
     });
 }

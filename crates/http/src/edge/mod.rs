@@ -20,7 +20,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use connection::serve_http1;
 pub use head::{Head, Limits, Reject, parse};
@@ -131,7 +131,7 @@ where
 impl Edge {
     /// The answer to a head that cannot be served, reported to the observer.
     fn refusal(&self, reject: &Reject, peer: Peer) -> Response<Bytes> {
-        let request_id = fresh_request_id();
+        let request_id = fresh_request_id(Instant::now());
         let error = Error::new(reject.kind).with("reason", reject.reason);
         fault::rejected_head(&error, &request_id, peer.address);
         let response = self.format.render(&error, Some(request_id.as_str()));
@@ -147,7 +147,7 @@ impl Edge {
             duration: Duration::ZERO,
             first_byte: None,
             client: peer.address.map(|address| address.ip().to_canonical()),
-            request_id: request_id.as_str(),
+            request_id: request_id.as_bytes(),
             trace: None,
             user_agent: None,
             error: Some(reject.kind.name),

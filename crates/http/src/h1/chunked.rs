@@ -173,7 +173,7 @@ fn hex(digit: u8) -> u8 {
 }
 
 /// Appends the size line of a chunk.
-pub fn write_size(out: &mut BytesMut, size: usize) {
+pub fn write_size(out: &mut Vec<u8>, size: usize) {
     let mut digits = [0_u8; 16];
     let mut at = digits.len();
     let mut rest = size;
@@ -190,7 +190,7 @@ pub fn write_size(out: &mut BytesMut, size: usize) {
 }
 
 /// Appends the last chunk and the trailers.
-pub fn write_end(out: &mut BytesMut, trailers: Option<&HeaderMap>) {
+pub fn write_end(out: &mut Vec<u8>, trailers: Option<&HeaderMap>) {
     out.extend_from_slice(b"0\r\n");
     for (name, value) in trailers.into_iter().flatten() {
         if field::may_be_trailer(name) {
@@ -305,7 +305,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read_back(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..300), 0..8), step in 1_usize..64) {
-            let mut wire = BytesMut::new();
+            let mut wire = Vec::new();
             for piece in &pieces {
                 write_size(&mut wire, piece.len());
                 wire.extend_from_slice(piece);

@@ -6,7 +6,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http_body::Frame;
 use tokio::io::AsyncWrite;
@@ -35,7 +35,10 @@ pub struct WrongLength;
 /// What waits to be written to one connection.
 #[derive(Debug, Default)]
 pub struct Output {
-    gathered: BytesMut,
+    /// A vector and not a buffer of shared bytes: nothing of it is handed on, and adding to it costs half.
+    gathered: Vec<u8>,
+    /// So much of it has been written.
+    written: usize,
     large: Bytes,
     /// A chunk's line end, due after `large`.
     crlf: bool,
@@ -43,24 +46,29 @@ pub struct Output {
 
 impl Output {
     /// Where heads are written to; only valid while [`Output::has_room`].
-    pub fn head(&mut self) -> &mut BytesMut {
+    pub fn head(&mut self) -> &mut Vec<u8> {
         debug_assert!(self.large.is_empty());
         &mut self.gathered
     }
 
     /// Whether another piece can be added before the next write.
     pub fn has_room(&self) -> bool {
-        self.large.is_empty() && self.gathered.len() < 2 * COPIED
+        self.large.is_empty() && self.waiting().len() < 2 * COPIED
     }
 
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.gathered.is_empty() && self.large.is_empty() && !self.crlf
+        self.waiting().is_empty() && self.large.is_empty() && !self.crlf
     }
 
     /// Bytes that wait.
     pub fn len(&self) -> usize {
-        self.gathered.len() + self.large.len() + usize::from(self.crlf) * 2
+        self.waiting().len() + self.large.len() + usize::from(self.crlf) * 2
+    }
+
+    /// What of the gathered bytes waits.
+    fn waiting(&self) -> &[u8] {
+        &self.gathered[self.written..]
     }
 
     /// Adds a piece of a body.
@@ -127,14 +135,14 @@ impl Output {
     ) -> Poll<io::Result<()>> {
         while !self.is_empty() {
             let written = if self.large.is_empty() {
-                ready!(Pin::new(&mut *stream).poll_write(cx, &self.gathered))?
+                ready!(Pin::new(&mut *stream).poll_write(cx, self.waiting()))?
             } else {
                 let slices = [
-                    IoSlice::new(&self.gathered),
+                    IoSlice::new(self.waiting()),
                     IoSlice::new(&self.large),
                     IoSlice::new(if self.crlf { b"\r\n" } else { b"" }),
                 ];
-                let first = usize::from(self.gathered.is_empty());
+                let first = usize::from(self.waiting().is_empty());
                 ready!(Pin::new(&mut *stream).poll_write_vectored(cx, &slices[first..]))?
             };
             if written == 0 {
@@ -146,22 +154,22 @@ impl Output {
     }
 
     fn advance(&mut self, written: usize) {
-        let gathered = written.min(self.gathered.len());
-        self.gathered.advance(gathered);
+        let gathered = written.min(self.waiting().len());
+        self.written += gathered;
         let written = written - gathered;
         let large = written.min(self.large.len());
         self.large.advance(large);
-        if self.large.is_empty() && self.crlf && self.gathered.is_empty() {
-            self.crlf = false;
+        if !self.waiting().is_empty() {
+            return;
+        }
+        self.gathered.clear();
+        self.written = 0;
+        if !self.large.is_empty() {
+            return;
+        }
+        if std::mem::take(&mut self.crlf) {
             // Whatever of the line end is left is gathered: it may stand alone, or before the next chunk.
             self.gathered.extend_from_slice(&b"\r\n"[written - large..]);
-        }
-        if self.gathered.is_empty() && self.large.is_empty() {
-            // Starts over at the front of the allocation instead of creeping towards its end.
-            self.gathered.clear();
-            if self.gathered.capacity() < 1024 {
-                self.gathered.reserve(4096);
-            }
         }
     }
 }

@@ -7,10 +7,11 @@ use std::cell::RefCell;
 
 use http::{Extensions, HeaderMap};
 
-/// Kept of each kind: about as many as one round of events has requests.
-const MOST: usize = 32;
-/// A map that grew beyond this many fields is not worth its memory.
-const LARGEST: usize = 128;
+/// Kept of each kind: about as many as a busy worker has requests under way. With fewer, what a burst brings back is freed and
+/// the next burst allocates it anew.
+const MOST: usize = 256;
+/// A map that grew beyond this many fields is not worth its memory: all that are kept hold less than 2 MiB.
+const LARGEST: usize = 64;
 
 #[derive(Default)]
 struct Spare {

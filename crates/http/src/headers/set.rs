@@ -177,7 +177,7 @@ mod tests {
             assert_eq!(headers["date"], "never");
             let own: Vec<_> = headers.keys().filter(|name| laid.covers(name)).collect();
             assert_eq!(own, ["server"]);
-            let mut written = bytes::BytesMut::new();
+            let mut written = Vec::new();
             laid.write(&mut written);
             let expected = match app {
                 Some(_) => &b"x-a: secret\r\n"[..],

@@ -1,6 +1,5 @@
 //! The layer that fills in the exchange.
 
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -80,7 +79,8 @@ struct Found {
 }
 
 impl Config {
-    fn identify<B>(&self, request: &Request<B>, peer: Option<IpAddr>) -> Found {
+    fn identify<B>(&self, request: &Request<B>, exchange: &Exchange) -> Found {
+        let peer = exchange.peer.map(|peer| peer.ip().to_canonical());
         let headers = request.headers();
         let believed = peer.is_none_or(|peer| self.trusted.trusts(peer));
         let client = if believed {
@@ -103,7 +103,7 @@ impl Config {
             let claimed = given.request_id.or(given.correlation_id);
             claimed
                 .and_then(|claimed| RequestId::accept(claimed.as_bytes()))
-                .unwrap_or_else(fresh_request_id)
+                .unwrap_or_else(|| fresh_request_id(exchange.started))
         });
         Found {
             client,
@@ -175,8 +175,7 @@ where
         let mut correlated = false;
         let mut overlay = None;
         if let Some(exchange) = request.extensions().get::<Exchange>() {
-            let peer = exchange.peer.map(|peer| peer.ip().to_canonical());
-            let found = self.config.identify(&request, peer);
+            let found = self.config.identify(&request, exchange);
             request_id.clone_from(&found.request_id);
             correlated = found.correlated;
             overlay.clone_from(&exchange.overlay);

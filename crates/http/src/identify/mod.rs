@@ -13,25 +13,25 @@ use std::time::{Duration, Instant, SystemTime};
 
 use seaworthy_core::request_id::RequestId;
 
-/// A new request id: a UUID of version 7, whose clock is read from the system about once a millisecond.
-pub(crate) fn fresh_request_id() -> RequestId {
+/// A new request id: a UUID of version 7 of this moment, whose wall clock is read from the system about once a second.
+pub(crate) fn fresh_request_id(now: Instant) -> RequestId {
     let [first, second] = [random(), random()];
     let mut bytes = [0_u8; 10];
     bytes[..8].copy_from_slice(&first.to_le_bytes());
     bytes[8..].copy_from_slice(&second.to_le_bytes()[..2]);
-    RequestId::new(bytes, unix_ms())
+    RequestId::new(bytes, unix_ms(now))
 }
 
-fn unix_ms() -> u64 {
+fn unix_ms(now: Instant) -> u64 {
     thread_local! {
         static BASE: RefCell<Option<(Instant, u64)>> = const { RefCell::new(None) };
     }
     BASE.with_borrow_mut(|base| {
-        let now = Instant::now();
-        match base {
+        let since = base.map(|(at, ms)| (now.saturating_duration_since(at), ms));
+        match since {
             // The wall clock is asked again every second, so that a step of it is followed.
-            Some((at, ms)) if now.duration_since(*at) < Duration::from_secs(1) => {
-                *ms + u64::try_from(now.duration_since(*at).as_millis()).unwrap_or_default()
+            Some((since, ms)) if since < Duration::from_secs(1) => {
+                ms + u64::from(since.subsec_millis())
             }
             _ => {
                 let since = SystemTime::now()

@@ -12,7 +12,7 @@ use seaworthy_core::quota::Standing;
 
 use super::policy::Policy;
 use super::worded::seconds;
-use crate::overlay::{Rule, Sink, Value};
+use crate::overlay::{Form, Rule, Sink, Value};
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
@@ -77,10 +77,9 @@ impl Fields {
         let Some(worded) = &mark.policy.worded else {
             return;
         };
-        sink.put(Rule::Over, &LIMIT, Value::Known(&worded.limit));
-        let remaining = Value::Number(mark.standing.remaining);
-        sink.put(Rule::Over, &REMAINING, remaining);
+        let remaining = mark.standing.remaining;
         if mark.standing.full_in == Duration::MAX {
+            sink.fill(&worded.spent.x, &[remaining]);
             sink.remove(&RESET);
             return;
         }
@@ -94,8 +93,28 @@ impl Fields {
                 )
             }
         };
-        sink.put(Rule::Over, &RESET, Value::Number(reset));
+        sink.fill(&worded.refilled.x, &[remaining, reset]);
     }
+}
+
+/// `X-RateLimit-*` of a limit, with blanks for what is left and, if it `refills`, for when it is full again.
+pub(super) fn x(limit: &str, refills: bool) -> Form {
+    let form =
+        Form::default()
+            .field(Rule::Over, LIMIT, &[limit])
+            .field(Rule::Over, REMAINING, &["", ""]);
+    if refills {
+        form.field(Rule::Over, RESET, &["", ""])
+    } else {
+        form
+    }
+}
+
+/// `RateLimit-Policy` and `RateLimit` of one limit alone, the latter with blanks between its parts.
+pub(super) fn ietf(policy: &str, parts: &[&str]) -> Form {
+    Form::default()
+        .field(Rule::Beside, RATE_LIMIT_POLICY, &[policy])
+        .field(Rule::Beside, RATE_LIMIT, parts)
 }
 
 /// What the app says is left of a limit of its own.
@@ -111,38 +130,33 @@ pub(super) fn told(headers: &HeaderMap) -> Option<u64> {
 fn list(marks: &[Mark], sink: &mut impl Sink) {
     let worded = marks
         .iter()
-        .filter_map(|mark| Some((mark, mark.policy.worded.as_ref()?)));
-    let mut limits = Vec::with_capacity(64 * marks.len());
-    let mut policies = Vec::new();
+        .filter_map(|mark| Some((mark.standing, mark.policy.worded.as_ref()?)));
+    if let ([_], Some((standing, worded))) = (marks, worded.clone().next()) {
+        let left = standing.remaining;
+        match standing.full_in {
+            Duration::MAX => sink.fill(&worded.spent.ietf, &[left]),
+            time => sink.fill(&worded.refilled.ietf, &[left, seconds(time)]),
+        }
+        return;
+    }
+    let (mut limits, mut policies) = (Vec::with_capacity(64 * marks.len()), Vec::new());
     let mut digits = itoa::Buffer::new();
-    for (mark, worded) in worded {
+    for (standing, worded) in worded {
         if !limits.is_empty() {
             limits.extend_from_slice(b", ");
             policies.extend_from_slice(b", ");
         }
-        // Of one limit alone it is known as it is.
-        if marks.len() > 1 {
-            policies.extend_from_slice(worded.policy.as_bytes());
-        } else {
-            sink.put(
-                Rule::Beside,
-                &RATE_LIMIT_POLICY,
-                Value::Known(&worded.policy),
-            );
-        }
+        policies.extend_from_slice(worded.policy.as_bytes());
         limits.extend_from_slice(worded.name.as_bytes());
         limits.extend_from_slice(b";r=");
-        limits.extend_from_slice(digits.format(mark.standing.remaining).as_bytes());
-        if mark.standing.full_in != Duration::MAX {
+        limits.extend_from_slice(digits.format(standing.remaining).as_bytes());
+        if standing.full_in != Duration::MAX {
             limits.extend_from_slice(b";t=");
-            limits.extend_from_slice(digits.format(seconds(mark.standing.full_in)).as_bytes());
+            limits.extend_from_slice(digits.format(seconds(standing.full_in)).as_bytes());
         }
     }
-    if limits.is_empty() {
-        return;
-    }
-    if !policies.is_empty() {
+    if !limits.is_empty() {
         sink.put(Rule::Beside, &RATE_LIMIT_POLICY, Value::Text(&policies));
+        sink.put(Rule::Beside, &RATE_LIMIT, Value::Text(&limits));
     }
-    sink.put(Rule::Beside, &RATE_LIMIT, Value::Text(&limits));
 }

@@ -78,51 +78,80 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let round = self.limits.as_ref().and_then(|limits| {
-            let exchange = request.extensions().get::<Exchange>()?;
-            let rules = limits.rules(usize::from(exchange.route.0))?;
-            if rules.is_empty() {
-                return None;
-            }
-            let started = limits.clock.at(exchange.started);
-            let round = Round::ask(
-                limits,
-                rules,
-                &self.store,
-                exchange,
-                request.headers(),
-                started,
-            );
-            Some((limits.clone(), round, exchange.overlay.clone()))
-        });
-        let Some((limits, mut round, overlay)) = round else {
-            return ResponseFuture::passing(self.inner.call(request), None);
+        // One place calls on: each further one would be a copy of the request and of the future.
+        let passed = match self.ask(&request) {
+            Asked::Passed(passed) => passed,
+            Asked::Refused(error) => return ResponseFuture::refused(*error),
+            Asked::Waiting(waiting) => return self.wait(*waiting, request),
         };
-        if round.is_complete() {
-            match round.judge(&self.store, Duration::ZERO) {
-                Outcome::Pass => {
-                    let passed = Passed::of(limits, &self.store, round, overlay);
-                    return ResponseFuture::passing(self.inner.call(request), Some(passed));
-                }
-                Outcome::Refuse(error) => return ResponseFuture::refused(error),
-                Outcome::Wait(time) => return self.wait(limits, round, request, Some(time)),
-            }
+        ResponseFuture {
+            state: State::Running {
+                future: self.inner.call(request),
+            },
+            passed,
         }
-        self.wait(limits, round, request, None)
+    }
+}
+
+/// What became of a request at once.
+enum Asked<St: Store> {
+    /// It may go on.
+    Passed(Option<Passed<St>>),
+    Refused(Box<Error>),
+    Waiting(Box<Waiting<St>>),
+}
+
+/// Limits that have not all answered, or that want the request to wait for so long.
+struct Waiting<St: Store> {
+    limits: Arc<Limits>,
+    round: Round<St>,
+    time: Option<Duration>,
+}
+
+impl<S, St: Store, T> RateLimit<S, St, T> {
+    fn ask<B>(&self, request: &Request<B>) -> Asked<St> {
+        let exchange = request.extensions().get::<Exchange>();
+        let (Some(limits), Some(exchange)) = (&self.limits, exchange) else {
+            return Asked::Passed(None);
+        };
+        let rules = limits.rules(usize::from(exchange.route.0));
+        let Some(rules) = rules.filter(|rules| !rules.is_empty()) else {
+            return Asked::Passed(None);
+        };
+        let started = limits.clock.at(exchange.started);
+        let store = &self.store;
+        let mut round = Round::ask(limits, rules, store, exchange, request.headers(), started);
+        let time = if round.is_complete() {
+            match round.judge(store, Duration::ZERO) {
+                Outcome::Pass => {
+                    let overlay = exchange.overlay.clone();
+                    let passed = Passed::of(limits.clone(), store, &round, overlay);
+                    return Asked::Passed(Some(passed));
+                }
+                Outcome::Refuse(error) => return Asked::Refused(Box::new(error)),
+                Outcome::Wait(time) => Some(time),
+            }
+        } else {
+            None
+        };
+        Asked::Waiting(Box::new(Waiting {
+            limits: limits.clone(),
+            round,
+            time,
+        }))
     }
 }
 
 impl<S, St: Store, T: Timer> RateLimit<S, St, T> {
-    fn wait<B>(
-        &mut self,
-        limits: Arc<Limits>,
-        round: Round<St>,
-        request: Request<B>,
-        time: Option<Duration>,
-    ) -> ResponseFuture<S, B, St, T>
+    fn wait<B>(&mut self, waiting: Waiting<St>, request: Request<B>) -> ResponseFuture<S, B, St, T>
     where
         S: Service<Request<B>> + Clone,
     {
+        let Waiting {
+            limits,
+            round,
+            time,
+        } = waiting;
         // The one that was made ready is the one to call.
         let fresh = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, fresh);
@@ -163,7 +192,7 @@ struct Rare<St: Store> {
 }
 
 impl<St: Store> Passed<St> {
-    fn of(limits: Arc<Limits>, store: &St, round: Round<St>, overlay: Option<Overlay>) -> Self {
+    fn of(limits: Arc<Limits>, store: &St, round: &Round<St>, overlay: Option<Overlay>) -> Self {
         let announced = round.announced();
         let (marks, settling) = round.finish();
         let rare = (settling.is_some() || announced.is_some()).then(|| {
@@ -280,13 +309,6 @@ where
     St: Store,
     T: Timer,
 {
-    fn passing(future: S::Future, passed: Option<Passed<St>>) -> Self {
-        Self {
-            state: State::Running { future },
-            passed,
-        }
-    }
-
     fn refused(error: Error) -> Self {
         let error = Some(Box::new(error));
         Self {
@@ -352,7 +374,7 @@ where
                     };
                     let exchange = request.extensions().get::<Exchange>();
                     let overlay = exchange.and_then(|exchange| exchange.overlay.clone());
-                    *this.passed = Some(Passed::of(limits, &store, round, overlay));
+                    *this.passed = Some(Passed::of(limits, &store, &round, overlay));
                     inner.call(request)
                 }
             };

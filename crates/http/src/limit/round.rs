@@ -276,7 +276,7 @@ impl<St: Store> Round<St> {
     }
 
     /// What the answer is marked with, and what it settles.
-    pub(super) fn finish(self) -> (SmallVec<[Mark; 1]>, Option<Settling<St>>) {
+    pub(super) fn finish(&self) -> (SmallVec<[Mark; 1]>, Option<Settling<St>>) {
         let settling = self.settle.clone().map(|field| Settling {
             field,
             buckets: self.taken().collect(),

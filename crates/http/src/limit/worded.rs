@@ -3,16 +3,29 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use http::HeaderValue;
 use seaworthy_core::quota::{Quota, Refill};
+
+use super::fields;
+use crate::overlay::Form;
 
 /// What of a policy is the same in every answer.
 #[derive(Debug)]
 pub(super) struct Worded {
-    pub(super) limit: HeaderValue,
-    pub(super) policy: HeaderValue,
+    pub(super) policy: Box<str>,
     /// The name in quotation marks.
     pub(super) name: Box<str>,
+    /// The fields for what is filled up again, and for what never is.
+    pub(super) refilled: Forms,
+    pub(super) spent: Forms,
+}
+
+/// The fields of one limit alone, to be filled in.
+#[derive(Debug)]
+pub(super) struct Forms {
+    /// How much is left, and until when.
+    pub(super) x: Form,
+    /// The same.
+    pub(super) ietf: Form,
 }
 
 impl Worded {
@@ -26,10 +39,17 @@ impl Worded {
         if quota.refill() != Refill::Never {
             _ = write!(policy, ";w={}", seconds(quota.full_time()));
         }
+        let limit = quota.capacity().to_string();
         Self {
-            limit: quota.capacity().into(),
-            // Visible ASCII without quotation marks, so it always is one.
-            policy: policy.parse().unwrap_or(HeaderValue::from_static("")),
+            refilled: Forms {
+                x: fields::x(&limit, true),
+                ietf: fields::ietf(&policy, &[&format!("{name};r="), ";t=", ""]),
+            },
+            spent: Forms {
+                x: fields::x(&limit, false),
+                ietf: fields::ietf(&policy, &[&format!("{name};r="), ""]),
+            },
+            policy: policy.into(),
             name: name.into(),
         }
     }

@@ -114,7 +114,7 @@ impl<O: Observer> Drop for Record<O> {
             client: known.and_then(|known| known.client),
             request_id: known
                 .and_then(|known| known.request_id.as_ref())
-                .map_or("", RequestId::as_str),
+                .map_or(b"", RequestId::as_bytes),
             trace: known.and_then(|known| known.trace),
             user_agent: self.user_agent.as_ref().map(HeaderValue::as_bytes),
             error: self.error,

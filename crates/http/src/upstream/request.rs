@@ -5,10 +5,10 @@
 
 use std::net::IpAddr;
 
-use bytes::BytesMut;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Version};
+use seaworthy_core::digits::Dotted;
 
 use crate::exchange::Exchange;
 use crate::h1::field;
@@ -16,7 +16,7 @@ use crate::h1::output::Coding;
 
 /// Appends the whole head. `body` is how the body will be written, `None` when there is none.
 pub(super) fn write_head(
-    out: &mut BytesMut,
+    out: &mut Vec<u8>,
     parts: &Parts,
     exchange: &Exchange,
     body: Option<Coding>,
@@ -135,7 +135,7 @@ fn is_ours(name: &HeaderName, exchange: &Exchange) -> bool {
 }
 
 fn write_identity(
-    out: &mut BytesMut,
+    out: &mut Vec<u8>,
     headers: &HeaderMap,
     host: Option<&HeaderValue>,
     exchange: &Exchange,
@@ -186,7 +186,7 @@ fn write_identity(
 }
 
 /// Appends those entries of `X-Forwarded-For` that trusted proxies vouch for: the rest is a claim of the client's.
-fn write_vouched(out: &mut BytesMut, headers: &HeaderMap, hops: usize, more: bool) {
+fn write_vouched(out: &mut Vec<u8>, headers: &HeaderMap, hops: usize, more: bool) {
     let entries = || {
         let lines = headers.get_all("x-forwarded-for").into_iter();
         lines
@@ -207,25 +207,17 @@ fn write_vouched(out: &mut BytesMut, headers: &HeaderMap, hops: usize, more: boo
     }
 }
 
-fn write_ip(out: &mut BytesMut, ip: IpAddr) {
+fn write_ip(out: &mut Vec<u8>, ip: IpAddr) {
     match ip {
-        IpAddr::V4(ip) => {
-            let mut digits = itoa::Buffer::new();
-            for (i, octet) in ip.octets().into_iter().enumerate() {
-                if i > 0 {
-                    out.extend_from_slice(b".");
-                }
-                out.extend_from_slice(digits.format(octet).as_bytes());
-            }
-        }
+        IpAddr::V4(ip) => out.extend_from_slice(Dotted::new(ip).as_bytes()),
         IpAddr::V6(ip) => {
-            use std::fmt::Write;
+            use std::io::Write;
             write!(out, "{ip}").expect("a buffer that grows takes everything");
         }
     }
 }
 
-fn write_via(out: &mut BytesMut, parts: &Parts, passed_by: bool, via: &str) {
+fn write_via(out: &mut Vec<u8>, parts: &Parts, passed_by: bool, via: &str) {
     out.extend_from_slice(b"via: ");
     if passed_by {
         for earlier in parts.headers.get_all(header::VIA) {

@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{StatusCode, Version};
 
 use crate::h1::field;
@@ -74,8 +74,7 @@ fn build(
     let mut framing = Framing::default();
     let mut per_connection = false;
     for (name, value) in lines {
-        let name = HeaderName::from_bytes(&bytes[name.clone()])
-            .map_err(|_| "a header name is malformed")?;
+        let name = field::name(&bytes[name.clone()]).map_err(|_| "a header name is malformed")?;
         let value = HeaderValue::from_maybe_shared(bytes.slice(value.clone()))
             .map_err(|_| "a header value is malformed")?;
         match name {

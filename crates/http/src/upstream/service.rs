@@ -30,7 +30,6 @@ use super::socket::Socket;
 use super::transfer::{CONTINUE_WAIT, Cause, Failed, Sending, Transfer};
 use crate::body::Tunnel;
 use crate::error::{BodyError, Error};
-use crate::exchange::Exchange;
 use crate::timer::{SweepTimer, Timer};
 
 /// A second try after a refused connection comes after this long.
@@ -100,21 +99,18 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture<B> {
-        let (mut parts, body) = request.into_parts();
-        let Some(exchange) = parts.extensions.remove::<Exchange>() else {
-            return ResponseFuture {
-                shared: self.0.clone(),
-                road: Road::Failed(Some(Box::new(Error::new(&catalogue::INTERNAL)))),
-            };
-        };
-        let sending = Sending { parts, exchange };
+        let (parts, body) = request.into_parts();
+        let sending = Sending(parts);
         let taken = {
             let mut seat = self.0.seat.borrow_mut();
             self.0.pool.take(&seat.roll().endpoints, self.0.config.idle)
         };
         let road = match taken {
             Some((_, Some(connection), lease)) => {
-                Road::Short(Some(self.0.start(connection, lease, sending, body)))
+                match self.0.start(connection, lease, sending, body) {
+                    Some(transfer) => Road::Short(Some(transfer)),
+                    None => Road::Failed(Some(Box::new(Error::new(&catalogue::INTERNAL)))),
+                }
             }
             _ => Road::Long(Box::pin(long(self.0.clone(), sending, body, None))),
         };
@@ -203,17 +199,18 @@ where
 }
 
 impl Shared {
+    /// Begins an exchange with the app; `None` for a request that nobody has identified.
     fn start<B>(
         &self,
         mut connection: Box<Connection>,
         mut lease: Lease,
         sending: Sending,
         body: B,
-    ) -> Box<Transfer<B>>
+    ) -> Option<Box<Transfer<B>>>
     where
         B: Body<Data = Bytes, Error = BodyError> + Tunnel + Unpin,
     {
-        let Sending { parts, exchange } = &sending;
+        let (parts, exchange) = (&sending.0, sending.exchange()?);
         let coding = request::coding(parts, exchange, body.size_hint().exact());
         request::write_head(connection.output.head(), parts, exchange, coding, &self.via);
         if let Some(pings) = &self.config.progress {
@@ -225,7 +222,7 @@ impl Shared {
         let hold = exchange
             .expects_continue
             .then(|| self.timer.sleep(CONTINUE_WAIT));
-        Transfer::new(
+        Some(Transfer::new(
             sending,
             connection,
             lease,
@@ -233,7 +230,7 @@ impl Shared {
             body,
             coding,
             hold,
-        )
+        ))
     }
 
     /// An instance and, unless `fresh`, an idle connection to it. Waits while the app is starting.
@@ -356,7 +353,7 @@ where
                 app_died: !shared.is_listed(endpoint),
             };
             replays += 1;
-            if replays > REPLAYS || !replay::may_replay(&sending.parts.method, attempt) {
+            if replays > REPLAYS || !replay::may_replay(&sending.0.method, attempt) {
                 return Err(explain(&shared, failed, endpoint).await);
             }
             // What was sent may only go to the very life of the app that it was sent to.
@@ -366,7 +363,9 @@ where
             Ok(joined) => joined,
             Err(error) => return Err(error),
         };
-        let mut transfer = shared.start(connection, lease, sending, body);
+        let Some(mut transfer) = shared.start(connection, lease, sending, body) else {
+            return Err(Error::new(&catalogue::INTERNAL));
+        };
         match poll_fn(|cx| transfer.poll_head(cx)).await {
             Ok(head) => return Ok(answer(head, transfer)),
             Err(failed) => {

@@ -31,15 +31,19 @@ pub(super) const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 
 /// A request that may have to be written again.
 #[derive(Debug)]
-pub(super) struct Sending {
-    pub(super) parts: Parts,
-    pub(super) exchange: Exchange,
+pub(super) struct Sending(pub(super) Parts);
+
+impl Sending {
+    /// What is known of the request. It stays where it is: taken out, it would be the larger half of a transfer.
+    pub(super) fn exchange(&self) -> Option<&Exchange> {
+        self.0.extensions.get()
+    }
 }
 
 impl Drop for Sending {
     fn drop(&mut self) {
-        spare::keep_headers(std::mem::take(&mut self.parts.headers));
-        spare::keep_extensions(std::mem::take(&mut self.parts.extensions));
+        spare::keep_headers(std::mem::take(&mut self.0.headers));
+        spare::keep_extensions(std::mem::take(&mut self.0.extensions));
     }
 }
 
@@ -176,7 +180,8 @@ where
     /// Looks at a head. `None` when it was an informational one.
     fn accept(&mut self, head: Head) -> Result<Option<Head>, &'static str> {
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            if !self.sending.exchange.upgrade {
+            let exchange = self.sending.exchange();
+            if !exchange.is_some_and(|exchange| exchange.upgrade) {
                 return Err("the app switched protocols unasked");
             }
             self.decoder = Decoder::UntilClose;
@@ -190,12 +195,13 @@ where
             if head.status == StatusCode::CONTINUE {
                 self.release();
             }
-            if let Some(interim) = &self.sending.exchange.interim {
+            let exchange = self.sending.exchange();
+            if let Some(interim) = exchange.and_then(|exchange| exchange.interim.as_ref()) {
                 interim.send(head.status, head.headers);
             }
             return Ok(None);
         }
-        let bodiless = self.sending.parts.method == Method::HEAD
+        let bodiless = self.sending.0.method == Method::HEAD
             || head.status == StatusCode::NO_CONTENT
             || head.status == StatusCode::NOT_MODIFIED;
         self.decoder = if bodiless {
@@ -335,7 +341,11 @@ where
     /// The app's side failed in the middle of its answer, which nobody can mend any more.
     fn broke_off(&mut self, error: BodyError) -> BodyError {
         self.connection = None;
-        fault::broke_off(&error, self.sending.exchange.request_id.as_ref());
+        let exchange = self.sending.exchange();
+        fault::broke_off(
+            &error,
+            exchange.and_then(|exchange| exchange.request_id.as_ref()),
+        );
         error
     }
 

@@ -18,7 +18,7 @@ use tower::Service;
 
 /// See the [module documentation](self).
 #[derive(Clone, Debug)]
-pub enum Ways<S, L> {
+pub(super) enum Ways<S, L> {
     /// Through what every file asks for.
     Short(S),
     /// Through everything.

@@ -5,16 +5,16 @@
 //! escaped and bounded, so the longest line is known beforehand.
 
 use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
+use seaworthy_core::digits::{self, Dotted};
 use seaworthy_core::exchange::Finished;
 use seaworthy_core::names::event;
 
 use super::Shown;
 use crate::json;
 use crate::log::Format;
-use crate::stamp::three_digits;
 
 const PATH_LIMIT: usize = 2048;
 const AGENT_LIMIT: usize = 512;
@@ -176,7 +176,7 @@ fn write_identity(out: &mut Vec<u8>, prefix: &Prefix, done: &Finished<'_>) {
         }
         None => out.extend_from_slice(br#","client":null,"request_id":""#),
     }
-    json::push_bounded(out, done.request_id.as_bytes(), ID_LIMIT);
+    json::push_bounded(out, done.request_id, ID_LIMIT);
     match done.trace {
         Some(trace) => {
             out.extend_from_slice(br#"","trace_id":""#);
@@ -229,41 +229,17 @@ fn number(out: &mut Vec<u8>, value: u64) {
 
 /// Milliseconds with three decimals.
 fn milliseconds(out: &mut Vec<u8>, duration: Duration) {
-    let whole = duration
-        .as_secs()
-        .saturating_mul(1000)
-        .saturating_add(u64::from(duration.subsec_millis()));
-    number(out, whole);
-    let [a, b, c] = three_digits(duration.subsec_micros() % 1000);
+    let micros = duration.subsec_micros();
+    let whole = duration.as_secs().saturating_mul(1000);
+    number(out, whole.saturating_add(u64::from(micros / 1000)));
+    let [a, b, c] = digits::three(micros % 1000);
     out.extend_from_slice(&[b'.', a, b, c]);
 }
 
 fn address(out: &mut Vec<u8>, ip: IpAddr) {
     match ip {
-        IpAddr::V4(ip) => address_v4(out, ip),
+        IpAddr::V4(ip) => out.extend_from_slice(Dotted::new(ip).as_bytes()),
         // Shortening an IPv6 address is worth the formatter; writing to memory cannot fail.
         IpAddr::V6(ip) => write!(out, "{ip}").expect("a vector takes every write"),
     }
-}
-
-fn address_v4(out: &mut Vec<u8>, ip: Ipv4Addr) {
-    let mut text = [0; 15];
-    let mut len = 0;
-    for (at, octet) in ip.octets().into_iter().enumerate() {
-        if at > 0 {
-            text[len] = b'.';
-            len += 1;
-        }
-        let digits = three_digits(u32::from(octet));
-        let skip = match octet {
-            0..10 => 2,
-            10..100 => 1,
-            _ => 0,
-        };
-        for &digit in &digits[skip..] {
-            text[len] = digit;
-            len += 1;
-        }
-    }
-    out.extend_from_slice(&text[..len]);
 }

@@ -87,7 +87,7 @@ fn request() -> Finished<'static> {
         duration: Duration::from_micros(1_234_567),
         first_byte: Some(Duration::from_micros(1_002)),
         client: Some(IpAddr::from([203, 0, 113, 9])),
-        request_id: "abc123",
+        request_id: b"abc123",
         trace: TraceContext::parse(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         user_agent: Some(b"curl/8.0"),
         error: None,
@@ -308,7 +308,7 @@ proptest! {
         numbers: (u64, u64, u16),
     ) {
         let first = Finished {
-            method: &method, path: &path, user_agent: Some(&agent), request_id: &id,
+            method: &method, path: &path, user_agent: Some(&agent), request_id: id.as_bytes(),
             client: Some(IpAddr::from(octets)), bytes_in: numbers.0, bytes_out: numbers.1, status: numbers.2,
             duration, first_byte: Some(duration), ..request()
         };
@@ -332,7 +332,7 @@ fn the_longest_line_fits_into_the_room_that_is_kept_for_it() {
     let done = Finished {
         method: &long,
         path: &long,
-        request_id: &long,
+        request_id: long.as_bytes(),
         user_agent: Some(&bytes),
         client: Some(IpAddr::V6(u128::MAX.into())),
         duration: Duration::MAX,

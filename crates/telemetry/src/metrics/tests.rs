@@ -208,7 +208,7 @@ fn done(method: &'static str, route: u16, status: u16, millis: u64) -> Finished<
         duration: Duration::from_millis(millis),
         first_byte: None,
         client: None,
-        request_id: "id",
+        request_id: b"id",
         trace: None,
         user_agent: None,
         error: None,

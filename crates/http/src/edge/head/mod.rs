@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap};
 use http::{Method, Request, Uri, Version};
 use seaworthy_core::catalogue::{self, ErrorType};
 
@@ -257,8 +257,7 @@ fn build(
     for line in lines {
         let name = &bytes[line.name.0..line.name.0 + line.name.1];
         let value = bytes.slice(line.value.0..line.value.0 + line.value.1);
-        let name =
-            HeaderName::from_bytes(name).map_err(|_| Reject::malformed("malformed header name"))?;
+        let name = field::name(name).map_err(|_| Reject::malformed("malformed header name"))?;
         let value = http::HeaderValue::from_maybe_shared(value)
             .map_err(|_| Reject::malformed("malformed header value"))?;
         match name {

@@ -1,76 +1,19 @@
-//! Fields laid over the head of an answer, which go into the connection's buffer past the map of its fields.
-//!
-//! An answer bears more fields of ours than of the app's. In the map each would be hashed, probed for and copied, only to be
-//! written like all others; here it is text from the start, and a whole set of them is one copy. Layers write to a [`Sink`]
-//! and need not know which one it is: the overlay that HTTP/1 brings along in the exchange, or the map itself for HTTP/2 and
-//! for routers in this process.
-//!
-//! It holds no framing: `Content-Length`, `Transfer-Encoding`, `Connection` and `Date` are the edge's own, and whoever wants
-//! to speak of them has to use the map.
+//! The overlay itself: lines of text, and what becomes of those of the same name.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderName};
 
-/// What becomes of a field of the same name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rule {
-    /// It gives way.
-    Over,
-    /// It stays, and this one gives way.
-    Under,
-    /// Both stay.
-    Beside,
-}
+use super::{Form, Rule, Sink, Value};
 
-/// The value of a field, in the form that is at hand.
-#[derive(Clone, Copy, Debug)]
-pub enum Value<'a> {
-    /// A value.
-    Known(&'a HeaderValue),
-    /// Text that may be one; what may not stand in a field is left out.
-    Text(&'a [u8]),
-    /// A number.
-    Number(u64),
-}
-
-/// What takes fields.
-pub trait Sink {
-    /// Adds a field.
-    fn put(&mut self, rule: Rule, name: &HeaderName, value: Value<'_>);
-
-    /// Takes every field of that name away.
-    fn remove(&mut self, name: &HeaderName);
-}
-
-impl Sink for HeaderMap {
-    fn put(&mut self, rule: Rule, name: &HeaderName, value: Value<'_>) {
-        let value = match value {
-            Value::Known(value) => value.clone(),
-            Value::Number(number) => worded(number),
-            Value::Text(text) => match HeaderValue::from_bytes(text) {
-                Ok(value) => value,
-                Err(_) => return,
-            },
-        };
-        match rule {
-            Rule::Over => drop(self.insert(name, value)),
-            Rule::Under => drop(self.entry(name).or_insert(value)),
-            Rule::Beside => drop(self.append(name, value)),
-        }
-    }
-
-    fn remove(&mut self, name: &HeaderName) {
-        HeaderMap::remove(self, name);
-    }
-}
+/// Digits of the largest number.
+const LONGEST_NUMBER: usize = 20;
 
 /// The overlay of one answer.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Lines {
-    text: Vec<u8>,
+    pub(super) text: Vec<u8>,
     lines: Vec<Line>,
     /// The [`bit`] of each name, by which nearly every other field is told apart at once.
     bits: u64,
@@ -110,6 +53,36 @@ impl Sink for Lines {
 
     fn remove(&mut self, name: &HeaderName) {
         self.take_away(name.as_str().as_bytes());
+    }
+
+    fn fill(&mut self, form: &Form, numbers: &[u64]) {
+        if self.bits & form.lines.bits != 0 {
+            // One may have to give way to the other.
+            return form.each(numbers, |rule, name, value| self.put(rule, name, value));
+        }
+        let text = &form.lines.text;
+        let mut blanks = form.blanks.iter().copied().zip(numbers).peekable();
+        let (mut from, mut digits) = (0, itoa::Buffer::new());
+        self.text
+            .reserve(text.len() + LONGEST_NUMBER * numbers.len());
+        for line in &form.lines.lines {
+            let start = self.text.len();
+            while let Some((blank, number)) = blanks.next_if(|(blank, _)| *blank < line.end) {
+                self.text.extend_from_slice(&text[from..blank]);
+                self.text
+                    .extend_from_slice(digits.format(*number).as_bytes());
+                from = blank;
+            }
+            self.text.extend_from_slice(&text[from..line.end]);
+            from = line.end;
+            let end = self.text.len();
+            self.lines.push(Line {
+                start,
+                end,
+                ..*line
+            });
+        }
+        self.bits |= form.lines.bits;
     }
 }
 
@@ -227,7 +200,7 @@ impl Lines {
     }
 
     /// Appends what is to be written.
-    pub(crate) fn write(&self, out: &mut bytes::BytesMut) {
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
         if !self.hides {
             out.extend_from_slice(&self.text);
             return;
@@ -269,26 +242,9 @@ impl Overlay {
     }
 }
 
-const KEPT: usize = 64;
-
-/// A number as a value. Those of late are kept: most answers of one second say the same.
-fn worded(number: u64) -> HeaderValue {
-    thread_local! {
-        static RECENT: RefCell<Vec<Option<(u64, HeaderValue)>>> = RefCell::new(vec![None; KEPT]);
-    }
-    let place = usize::try_from(number % KEPT as u64).unwrap_or(0);
-    RECENT.with_borrow_mut(|recent| match &recent[place] {
-        Some((kept, value)) if *kept == number => value.clone(),
-        _ => {
-            let value = HeaderValue::from(number);
-            recent[place] = Some((number, value.clone()));
-            value
-        }
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use http::header::{HeaderMap, HeaderValue};
     use proptest::prelude::*;
 
     use super::*;
@@ -365,7 +321,7 @@ mod tests {
                     }
                 }
             }
-            let mut written = bytes::BytesMut::new();
+            let mut written = Vec::new();
             for (name, value) in &head {
                 if !lines.covers(name) {
                     crate::h1::field::write(&mut written, name, value);
