@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use http::{Request, Response, StatusCode};
+use http_body::Body;
 use pin_project_lite::pin_project;
 use seaworthy_core::catalogue;
 use seaworthy_core::clock::Clock;
@@ -81,6 +82,7 @@ pub struct Concurrency<S, T> {
 impl<S, B, R, T> Service<Request<B>> for Concurrency<S, T>
 where
     S: Service<Request<B>, Response = Response<R>, Error = Error> + Clone,
+    R: Body,
     T: Timer,
 {
     type Response = Response<PlaceBody<R>>;
@@ -183,7 +185,7 @@ impl Held {
     }
 
     /// Tells the pools what became of the request.
-    fn tell<R>(&self, result: &Result<Response<R>, Error>) {
+    fn tell<R: Body>(&self, result: &Result<Response<R>, Error>) {
         let Some(admitted) = self.admitted else {
             return;
         };
@@ -206,8 +208,8 @@ impl Held {
     }
 }
 
-fn is_stream<R>(response: &Response<R>) -> bool {
-    response.status() == StatusCode::SWITCHING_PROTOCOLS || is_event_stream(response.headers())
+fn is_stream<R: Body>(response: &Response<R>) -> bool {
+    response.status() == StatusCode::SWITCHING_PROTOCOLS || is_event_stream(response)
 }
 
 pin_project! {
@@ -244,6 +246,7 @@ impl<S, F, B, Z> State<S, F, B, Z> {
 impl<S, B, R, T> Future for ResponseFuture<S, B, T>
 where
     S: Service<Request<B>, Response = Response<R>, Error = Error>,
+    R: Body,
     T: Timer,
 {
     type Output = Result<Response<PlaceBody<R>>, Error>;
@@ -304,7 +307,7 @@ where
     }
 }
 
-fn finish<R>(
+fn finish<R: Body>(
     result: Result<Response<R>, Error>,
     held: Option<Held>,
 ) -> Result<Response<PlaceBody<R>>, Error> {

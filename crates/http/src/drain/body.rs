@@ -36,20 +36,26 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(status: StatusCode, headers: &HeaderMap) -> Self {
-        if status == StatusCode::SWITCHING_PROTOCOLS {
-            if headers.contains_key(header::SEC_WEBSOCKET_ACCEPT) {
+    fn of<B: Body>(response: &Response<B>) -> Self {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            if (response.headers()).contains_key(header::SEC_WEBSOCKET_ACCEPT) {
                 return Self::WebSocket(Box::default());
             }
-        } else if is_event_stream(headers) {
+        } else if is_event_stream(response) {
             return Self::Events;
         }
         Self::Plain
     }
 }
 
-/// Whether a response is an event stream.
-pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
+/// Whether a response is an event stream. What has a length is none, whatever it says of itself: it ends by itself, and may
+/// not end sooner. Nearly every answer has one, and is told apart without a look into its fields.
+pub(crate) fn is_event_stream<B: Body>(response: &Response<B>) -> bool {
+    response.body().size_hint().exact().is_none() && says_event_stream(response.headers())
+}
+
+/// Whether a response calls itself an event stream.
+pub(crate) fn says_event_stream(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|kind| {
         kind.as_bytes()
             .get(..17)
@@ -57,12 +63,12 @@ pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
     })
 }
 
-impl<B> DrainBody<B> {
+impl<B: Body> DrainBody<B> {
     pub(super) fn wrap(
         response: Response<B>,
         inside: Option<(Inside, Listener)>,
     ) -> Response<Self> {
-        let kind = Kind::of(response.status(), response.headers());
+        let kind = Kind::of(&response);
         response.map(|inner| Self {
             inner,
             inside,

@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use http::{Request, Response};
+use http_body::Body;
 use pin_project_lite::pin_project;
 use seaworthy_core::catalogue;
 use tower_layer::Layer;
@@ -47,6 +48,7 @@ pub struct DrainGate<S> {
 impl<S, B, R> Service<Request<B>> for DrainGate<S>
 where
     S: Service<Request<B>, Response = Response<R>, Error = Error>,
+    R: Body,
 {
     type Response = Response<DrainBody<R>>;
     type Error = Error;
@@ -93,6 +95,7 @@ pin_project! {
 impl<F, R> Future for ResponseFuture<F>
 where
     F: Future<Output = Result<Response<R>, Error>>,
+    R: Body,
 {
     type Output = Result<Response<DrainBody<R>>, Error>;
 

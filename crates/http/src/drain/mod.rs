@@ -13,6 +13,6 @@ mod state;
 mod websocket;
 
 pub use body::DrainBody;
-pub(crate) use body::is_event_stream;
+pub(crate) use body::{is_event_stream, says_event_stream};
 pub use layer::{DrainGate, DrainLayer, ResponseFuture};
 pub use state::{Drain, Inside, Listener, Phase};

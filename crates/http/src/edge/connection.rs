@@ -21,7 +21,7 @@ use super::io::{Expect, Io, Shared};
 use super::stream::Stream;
 use super::{Edge, Peer};
 use crate::body::RequestBody;
-use crate::drain::{Listener, Phase, is_event_stream};
+use crate::drain::{Listener, Phase, says_event_stream};
 use crate::error::BodyError;
 use crate::exchange::{Exchange, Interim};
 use crate::h1::decoder::{Decoder, Step};
@@ -336,7 +336,7 @@ impl<S: Stream> Connection<S> {
                 if waiting {
                     let gone = !tunnel
                         && io.decoder.is_done()
-                        && gone(&mut io, cx, is_event_stream(headers));
+                        && gone(&mut io, cx, says_event_stream(headers));
                     return if gone {
                         Poll::Ready(Err(Next::Close))
                     } else {

@@ -16,7 +16,7 @@ use tower_service::Service;
 
 use super::{fresh_request_id, random};
 use crate::exchange::Exchange;
-use crate::overlay::{Overlay, Rule, Sink, Value};
+use crate::overlay::{Rule, Sink, Value};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
@@ -171,14 +171,16 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let mut request_id = None;
-        let mut correlated = false;
-        let mut overlay = None;
+        let mut named = None;
         if let Some(exchange) = request.extensions().get::<Exchange>() {
             let found = self.config.identify(&request, exchange);
-            request_id.clone_from(&found.request_id);
-            correlated = found.correlated;
-            overlay.clone_from(&exchange.overlay);
+            if let Some(id) = &found.request_id {
+                match &exchange.overlay {
+                    // The answer is named before there is one, and its future need not carry the name.
+                    Some(overlay) => name(&mut *overlay.lines(), id, found.correlated),
+                    None => named = Some(Box::new((id.clone(), found.correlated))),
+                }
+            }
             if let Some(exchange) = request.extensions_mut().get_mut::<Exchange>() {
                 exchange.client = found.client.ip;
                 exchange.peer_trusted = found.client.peer_trusted;
@@ -190,9 +192,7 @@ where
         }
         ResponseFuture {
             future: self.inner.call(request),
-            request_id,
-            correlated,
-            overlay,
+            named,
         }
     }
 }
@@ -203,9 +203,7 @@ pin_project! {
     pub struct ResponseFuture<F> {
         #[pin]
         future: F,
-        request_id: Option<RequestId>,
-        correlated: bool,
-        overlay: Option<Overlay>,
+        named: Option<Box<(RequestId, bool)>>,
     }
 }
 
@@ -227,11 +225,8 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut response = ready!(this.future.poll(cx))?;
-        if let Some(id) = &*this.request_id {
-            match &*this.overlay {
-                Some(overlay) => name(&mut *overlay.lines(), id, *this.correlated),
-                None => name(response.headers_mut(), id, *this.correlated),
-            }
+        if let Some((id, correlated)) = this.named.as_deref() {
+            name(response.headers_mut(), id, *correlated);
         }
         Poll::Ready(Ok(response))
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{Request, Response, StatusCode};
+use http_body::Body;
 use pin_project_lite::pin_project;
 use seaworthy_core::catalogue;
 use tower_layer::Layer;
@@ -56,6 +57,7 @@ pub struct Timeout<S, T> {
 impl<S, B, R, T> Service<Request<B>> for Timeout<S, T>
 where
     S: Service<Request<B>, Response = Response<R>, Error = Error>,
+    R: Body,
     T: Timer,
 {
     type Response = Response<TimedBody<R, T>>;
@@ -99,6 +101,7 @@ pin_project! {
 impl<F, R, T> Future for ResponseFuture<F, T>
 where
     F: Future<Output = Result<Response<R>, Error>>,
+    R: Body,
     T: Timer,
 {
     type Output = Result<Response<TimedBody<R, T>>, Error>;
@@ -111,7 +114,7 @@ where
                 let tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
                 let silence = match () {
                     () if tunnel => limits.tunnel,
-                    () if is_event_stream(response.headers()) => limits.events,
+                    () if is_event_stream(&response) => limits.events,
                     () => limits.idle,
                 };
                 // A tunnel has no total: it would be cut in the middle of its life.
