@@ -11,7 +11,8 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::header::CONTENT_TYPE;
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, Full, StreamBody};
 use seaworthy_core::catalogue;
 use seaworthy_core::clock::Clock;
 use seaworthy_core::concurrency::{Bounds, Priority};
@@ -68,14 +69,24 @@ async fn a_place_is_held_to_the_end_of_the_body() {
 #[tokio::test]
 async fn streams_give_their_place_back_with_the_head() {
     let pool = pool(1, 0);
+    let events = || Frame::data(Bytes::from_static(b"data: 1\n\n"));
+    let head = || Response::builder().header(CONTENT_TYPE, "text/event-stream");
     let service = layer(&pool, &Arc::default()).layer(service_fn(|_: Request<()>| async {
-        let mut response = Response::new(Full::<Bytes>::from("data: 1\n\n"));
-        let kind = http::HeaderValue::from_static("text/event-stream");
-        response.headers_mut().insert(CONTENT_TYPE, kind);
-        Ok::<_, Error>(response)
+        let events = futures_util::stream::iter([Ok::<_, Error>(events())]);
+        head()
+            .body(StreamBody::new(events))
+            .map_err(|_| Error::new(&catalogue::INTERNAL))
     }));
     let _stream = service.oneshot(Request::new(())).await.unwrap();
     assert_eq!(pool.slots().inside(), 0);
+    // What says beforehand how long it is ends by itself.
+    let service = layer(&pool, &Arc::default()).layer(service_fn(|_: Request<()>| async {
+        head()
+            .body(Full::<Bytes>::from("data: 1\n\n"))
+            .map_err(|_| Error::new(&catalogue::INTERNAL))
+    }));
+    let _document = service.oneshot(Request::new(())).await.unwrap();
+    assert_eq!(pool.slots().inside(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,8 +17,8 @@ pin_project! {
     pub struct TimedBody<B, T: Timer> {
         #[pin]
         inner: B,
-        #[pin]
-        sleep: Option<T::Sleep>,
+        // Boxed: few bodies ever need one, and each is handed through every layer above.
+        sleep: Option<Pin<Box<T::Sleep>>>,
         timer: T,
         silence: Option<Duration>,
         total: Option<Pin<Box<T::Sleep>>>,
@@ -54,20 +54,20 @@ where
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let mut this = self.project();
+        let this = self.project();
         if let Poll::Ready(frame) = this.inner.poll_frame(cx) {
-            this.sleep.set(None);
+            *this.sleep = None;
             return Poll::Ready(frame);
         }
         if let Some(silence) = *this.silence {
             // Armed only when the body keeps us waiting: most never do.
-            if this.sleep.is_none() {
-                this.sleep.set(Some(this.timer.sleep(silence)));
-            }
+            let begin = || Box::pin(this.timer.sleep(silence));
             if this
                 .sleep
-                .as_pin_mut()
-                .is_some_and(|sleep| sleep.poll(cx).is_ready())
+                .get_or_insert_with(begin)
+                .as_mut()
+                .poll(cx)
+                .is_ready()
             {
                 return Poll::Ready(Some(Err(BodyError::Idle(silence))));
             }

@@ -3,8 +3,8 @@
 //!
 //! A layer that has nothing to do still costs its share of copying requests, futures and answers from one layer to the next,
 //! and most files ask nothing of half of them. Which way is taken is a matter of the configuration and never of a request, so
-//! that rules cannot be got around. The long way is boxed: it would make every future and every body of the short one
-//! larger, and who takes it pays for more than an allocation.
+//! that rules cannot be got around. The long way's body is boxed: it would make every body of the short one larger, and who takes
+//! it pays for more than an allocation.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -25,8 +25,6 @@ pub(super) enum Ways<S, L> {
     Long(L),
 }
 
-type Boxed<R> = Pin<Box<dyn Future<Output = Result<Response<R>, Error>>>>;
-
 impl<S, L, B, P, Q> Service<Request<B>> for Ways<S, L>
 where
     S: Service<Request<B>, Response = Response<P>, Error = Error>,
@@ -46,23 +44,18 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         match self {
-            Self::Short(service) => ResponseFuture::Short {
-                future: service.call(request),
-            },
-            Self::Long(service) => ResponseFuture::Long {
-                future: Box::pin(service.call(request)),
-            },
+            Self::Short(service) => ResponseFuture::Short(Box::pin(service.call(request))),
+            Self::Long(service) => ResponseFuture::Long(Box::pin(service.call(request))),
         }
     }
 }
 
-pin_project! {
-    /// Ends with the answer of the way that was taken.
-    #[project = Projected]
-    pub enum ResponseFuture<F, Q> {
-        Short { #[pin] future: F },
-        Long { future: Boxed<Q> },
-    }
+/// Ends with the answer of the way that was taken.
+pub(super) enum ResponseFuture<F, Q> {
+    /// The short one. Boxed as well, because it is larger than all above it, through which it is handed.
+    Short(Pin<Box<F>>),
+    /// The long one.
+    Long(Pin<Box<dyn Future<Output = Result<Response<Q>, Error>>>>),
 }
 
 impl<F, Q> std::fmt::Debug for ResponseFuture<F, Q> {
@@ -79,11 +72,12 @@ where
     type Output = Result<Response<WayBody<P>>, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
-            Projected::Short { future } => future
+        match self.get_mut() {
+            Self::Short(future) => future
+                .as_mut()
                 .poll(cx)
                 .map_ok(|response| response.map(|body| WayBody::Short { body })),
-            Projected::Long { future } => future.as_mut().poll(cx).map_ok(|response| {
+            Self::Long(future) => future.as_mut().poll(cx).map_ok(|response| {
                 response.map(|body| WayBody::Long {
                     body: Box::pin(body),
                 })
