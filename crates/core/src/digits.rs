@@ -8,35 +8,46 @@ pub fn three(number: u32) -> [u8; 3] {
     [digit(number / 100), digit(number / 10), digit(number)]
 }
 
+/// An octet, a dot behind it, and how many bytes that are.
+const OCTETS: [([u8; 4], usize); 256] = {
+    let mut octets = [([0; 4], 0); 256];
+    let mut octet = 0_u8;
+    loop {
+        let [a, b, c] = [octet / 100, octet / 10 % 10, octet % 10];
+        octets[octet as usize] = match octet {
+            0..10 => ([b'0' + c, b'.', 0, 0], 2),
+            10..100 => ([b'0' + b, b'0' + c, b'.', 0], 3),
+            _ => ([b'0' + a, b'0' + b, b'0' + c, b'.'], 4),
+        };
+        if octet == u8::MAX {
+            break octets;
+        }
+        octet += 1;
+    }
+};
+
 /// An address of IPv4 as everybody writes it.
 #[derive(Clone, Copy, Debug)]
 pub struct Dotted {
-    text: [u8; 15],
+    text: [u8; 16],
     length: usize,
 }
 
 impl Dotted {
     /// The text of `address`.
     pub fn new(address: Ipv4Addr) -> Self {
-        let mut text = [0; 15];
+        let mut text = [0; 16];
         let mut length = 0;
-        for (at, octet) in address.octets().into_iter().enumerate() {
-            if at > 0 {
-                text[length] = b'.';
-                length += 1;
-            }
-            let digits = three(u32::from(octet));
-            let skipped = match octet {
-                0..10 => 2,
-                10..100 => 1,
-                _ => 0,
-            };
-            for &digit in &digits[skipped..] {
-                text[length] = digit;
-                length += 1;
-            }
+        for octet in address.octets() {
+            let (digits, used) = OCTETS[usize::from(octet)];
+            // Always four bytes: what is behind the dot is written over by the next.
+            text[length..length + 4].copy_from_slice(&digits);
+            length += used;
         }
-        Self { text, length }
+        Self {
+            text,
+            length: length - 1,
+        }
     }
 
     /// The text.

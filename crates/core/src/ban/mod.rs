@@ -11,6 +11,7 @@
 mod network;
 mod rules;
 mod share;
+mod spot;
 mod table;
 
 pub use network::{InvalidTarget, Target, key};

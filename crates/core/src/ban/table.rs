@@ -1,7 +1,6 @@
 //! The table of all addresses that matter at the moment.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::RandomState;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
@@ -11,6 +10,7 @@ use ipnet::IpNet;
 
 use super::network::{Target, key};
 use super::rules::{Rules, Verdict};
+use super::spot::{Shard, Spot};
 use crate::clock::Moment;
 use crate::window::Window;
 
@@ -90,8 +90,8 @@ impl Entry {
 /// See the [module documentation](super).
 #[derive(Debug)]
 pub struct Table {
-    shards: [Mutex<HashMap<IpAddr, Entry>>; SHARDS],
-    hasher: RandomState,
+    shards: [Mutex<Shard<Entry>>; SHARDS],
+    seed: RandomState,
     most: usize,
     networks: RwLock<Vec<(IpNet, Block)>>,
     /// So that nobody pays for networks that are not there.
@@ -107,7 +107,7 @@ impl Table {
     pub fn new(most: usize) -> Self {
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),
-            hasher: RandomState::new(),
+            seed: RandomState::new(),
             most: most.div_ceil(SHARDS).max(1),
             networks: RwLock::default(),
             banned_networks: AtomicUsize::new(0),
@@ -133,13 +133,14 @@ impl Table {
                 first: false,
             };
         }
-        let mut shard = self.shard(address);
-        let Some(entry) = shard.get_mut(&address) else {
+        let spot = Spot::new(address, &self.seed);
+        let mut shard = self.shard(spot);
+        let Some(entry) = shard.get_mut(&spot) else {
             let Some(rules) = rules else {
                 return Verdict::Pass;
             };
             return match make_room(&mut shard, self.most, now, rules) {
-                true => self.count(shard.entry(address).or_default(), rules, now),
+                true => self.count(shard.entry(spot).or_default(), rules, now),
                 false => {
                     self.uncounted.fetch_add(1, Ordering::Relaxed);
                     Verdict::Uncounted
@@ -193,11 +194,12 @@ impl Table {
         };
         let done = match target {
             Target::Address(address) => {
-                let mut shard = self.shard(address);
+                let spot = Spot::new(address, &self.seed);
+                let mut shard = self.shard(spot);
                 // What somebody decided outweighs the bound on strangers, but not without a bound of its own.
-                let room = shard.contains_key(&address) || shard.len() < self.most * 2;
+                let room = shard.contains_key(&spot) || shard.len() < self.most * 2;
                 if room {
-                    let entry = shard.entry(address).or_default();
+                    let entry = shard.entry(spot).or_default();
                     let longer = entry
                         .block
                         .as_ref()
@@ -232,7 +234,8 @@ impl Table {
     pub fn unban(&self, target: Target, now: Moment) -> bool {
         let was = match target {
             Target::Address(address) => {
-                let entry = self.shard(address).remove(&address);
+                let spot = Spot::new(address, &self.seed);
+                let entry = self.shard(spot).remove(&spot);
                 entry
                     .and_then(|entry| entry.block)
                     .is_some_and(|block| block.until > now)
@@ -258,9 +261,9 @@ impl Table {
         let mut bans = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            bans.extend(shard.iter().filter_map(|(address, entry)| {
+            bans.extend(shard.iter().filter_map(|(spot, entry)| {
                 let block = entry.block.as_ref().filter(|block| block.until > now)?;
-                Some(shown(Target::Address(*address), block, entry.times))
+                Some(shown(Target::Address(spot.address), block, entry.times))
             }));
         }
         let networks = self.networks.read().unwrap_or_else(PoisonError::into_inner);
@@ -326,10 +329,8 @@ impl Table {
             .max()
     }
 
-    fn shard(&self, address: IpAddr) -> MutexGuard<'_, HashMap<IpAddr, Entry>> {
-        let hash = self.hasher.hash_one(address);
-        let place = usize::try_from(hash % SHARDS as u64).unwrap_or_default();
-        self.shards[place]
+    fn shard(&self, spot: Spot) -> MutexGuard<'_, Shard<Entry>> {
+        self.shards[spot.shard(SHARDS)]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
@@ -346,16 +347,16 @@ fn shown(target: Target, block: &Block, times: u32) -> Ban {
 }
 
 /// Whether there is room for one more, if need be after forgetting one that is over.
-fn make_room(shard: &mut HashMap<IpAddr, Entry>, most: usize, now: Moment, rules: &Rules) -> bool {
+fn make_room(shard: &mut Shard<Entry>, most: usize, now: Moment, rules: &Rules) -> bool {
     if shard.len() < most {
         return true;
     }
     let looked_at = shard.iter_mut().take(LOOKED_AT);
-    let over: Vec<IpAddr> = looked_at
-        .filter_map(|(address, entry)| entry.is_over(now, Some(rules)).then_some(*address))
+    let over: Vec<Spot> = looked_at
+        .filter_map(|(spot, entry)| entry.is_over(now, Some(rules)).then_some(*spot))
         .collect();
-    for address in &over {
-        shard.remove(address);
+    for spot in &over {
+        shard.remove(spot);
     }
     !over.is_empty()
 }

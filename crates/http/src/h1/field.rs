@@ -3,15 +3,14 @@
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue, InvalidHeaderName};
 
-/// A name of fewer than sixteen letters as one number, its length in the last byte and its letters in lower case.
+/// A name of up to sixteen letters as one number, its letters in lower case.
 const fn word(name: &[u8]) -> Option<u128> {
-    if name.len() >= 16 {
+    if name.len() > 16 {
         return None;
     }
     let mut spelled = [0; 16];
     let (room, _) = spelled.split_at_mut(name.len());
     room.copy_from_slice(name);
-    spelled[15] = name.len() as u8;
     let spelled = u128::from_le_bytes(spelled);
     // Letters have the bit of 0x40, hyphens and digits do not; 0x20 makes a letter a small one.
     let letters = spelled & u128::from_le_bytes([0x40; 16]);
@@ -22,7 +21,7 @@ const fn word(name: &[u8]) -> Option<u128> {
 const fn short(name: &str) -> u128 {
     match word(name.as_bytes()) {
         Some(word) => word,
-        None => panic!("a name of sixteen letters or more"),
+        None => panic!("a name of more than sixteen letters"),
     }
 }
 
@@ -33,11 +32,12 @@ const fn short(name: &str) -> u128 {
 /// When it is no token.
 pub fn name(token: &[u8]) -> Result<HeaderName, InvalidHeaderName> {
     word(token)
-        .and_then(known)
+        .and_then(|spelled| known(token.len(), spelled))
         .map_or_else(|| HeaderName::from_bytes(token), Ok)
 }
 
-fn known(spelled: u128) -> Option<HeaderName> {
+/// A name by its length, which tells most others apart at once, and its word.
+fn known(length: usize, spelled: u128) -> Option<HeaderName> {
     const ACCEPT: u128 = short("accept");
     const ACCEPT_ENCODING: u128 = short("accept-encoding");
     const ACCEPT_LANGUAGE: u128 = short("accept-language");
@@ -57,26 +57,26 @@ fn known(spelled: u128) -> Option<HeaderName> {
     const SET_COOKIE: u128 = short("set-cookie");
     const USER_AGENT: u128 = short("user-agent");
     const VARY: u128 = short("vary");
-    Some(match spelled {
-        ACCEPT => header::ACCEPT,
-        ACCEPT_ENCODING => header::ACCEPT_ENCODING,
-        ACCEPT_LANGUAGE => header::ACCEPT_LANGUAGE,
-        AUTHORIZATION => header::AUTHORIZATION,
-        CACHE_CONTROL => header::CACHE_CONTROL,
-        CONNECTION => header::CONNECTION,
-        CONTENT_LENGTH => header::CONTENT_LENGTH,
-        CONTENT_TYPE => header::CONTENT_TYPE,
-        COOKIE => header::COOKIE,
-        DATE => header::DATE,
-        ETAG => header::ETAG,
-        HOST => header::HOST,
-        LOCATION => header::LOCATION,
-        ORIGIN => header::ORIGIN,
-        REFERER => header::REFERER,
-        SERVER => header::SERVER,
-        SET_COOKIE => header::SET_COOKIE,
-        USER_AGENT => header::USER_AGENT,
-        VARY => header::VARY,
+    Some(match (length, spelled) {
+        (4, DATE) => header::DATE,
+        (4, ETAG) => header::ETAG,
+        (4, HOST) => header::HOST,
+        (4, VARY) => header::VARY,
+        (6, ACCEPT) => header::ACCEPT,
+        (6, COOKIE) => header::COOKIE,
+        (6, ORIGIN) => header::ORIGIN,
+        (6, SERVER) => header::SERVER,
+        (7, REFERER) => header::REFERER,
+        (8, LOCATION) => header::LOCATION,
+        (10, CONNECTION) => header::CONNECTION,
+        (10, SET_COOKIE) => header::SET_COOKIE,
+        (10, USER_AGENT) => header::USER_AGENT,
+        (12, CONTENT_TYPE) => header::CONTENT_TYPE,
+        (13, AUTHORIZATION) => header::AUTHORIZATION,
+        (13, CACHE_CONTROL) => header::CACHE_CONTROL,
+        (14, CONTENT_LENGTH) => header::CONTENT_LENGTH,
+        (15, ACCEPT_ENCODING) => header::ACCEPT_ENCODING,
+        (15, ACCEPT_LANGUAGE) => header::ACCEPT_LANGUAGE,
         _ => return None,
     })
 }
