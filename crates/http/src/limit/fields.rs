@@ -7,18 +7,12 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
 use seaworthy_core::quota::Standing;
 
 use super::policy::Policy;
-use super::worded::seconds;
-use crate::overlay::{Form, Rule, Sink, Value};
-
-const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
-const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
-const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+use super::worded::{RATE_LIMIT, RATE_LIMIT_POLICY, REMAINING, RESET, seconds};
+use crate::overlay::{Rule, Sink, Value};
 
 /// What `X-RateLimit-Reset` counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -95,26 +89,6 @@ impl Fields {
         };
         sink.fill(&worded.refilled.x, &[remaining, reset]);
     }
-}
-
-/// `X-RateLimit-*` of a limit, with blanks for what is left and, if it `refills`, for when it is full again.
-pub(super) fn x(limit: &str, refills: bool) -> Form {
-    let form =
-        Form::default()
-            .field(Rule::Over, LIMIT, &[limit])
-            .field(Rule::Over, REMAINING, &["", ""]);
-    if refills {
-        form.field(Rule::Over, RESET, &["", ""])
-    } else {
-        form
-    }
-}
-
-/// `RateLimit-Policy` and `RateLimit` of one limit alone, the latter with blanks between its parts.
-pub(super) fn ietf(policy: &str, parts: &[&str]) -> Form {
-    Form::default()
-        .field(Rule::Beside, RATE_LIMIT_POLICY, &[policy])
-        .field(Rule::Beside, RATE_LIMIT, parts)
 }
 
 /// What the app says is left of a limit of its own.

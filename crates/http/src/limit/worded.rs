@@ -3,10 +3,16 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use http::HeaderName;
 use seaworthy_core::quota::{Quota, Refill};
 
-use super::fields;
-use crate::overlay::Form;
+use crate::overlay::{Form, Rule};
+
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+pub(super) const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+pub(super) const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+pub(super) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+pub(super) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// What of a policy is the same in every answer.
 #[derive(Debug)]
@@ -42,17 +48,37 @@ impl Worded {
         let limit = quota.capacity().to_string();
         Self {
             refilled: Forms {
-                x: fields::x(&limit, true),
-                ietf: fields::ietf(&policy, &[&format!("{name};r="), ";t=", ""]),
+                x: x(&limit, true),
+                ietf: ietf(&policy, &[&format!("{name};r="), ";t=", ""]),
             },
             spent: Forms {
-                x: fields::x(&limit, false),
-                ietf: fields::ietf(&policy, &[&format!("{name};r="), ""]),
+                x: x(&limit, false),
+                ietf: ietf(&policy, &[&format!("{name};r="), ""]),
             },
             policy: policy.into(),
             name: name.into(),
         }
     }
+}
+
+/// `X-RateLimit-*` of a limit, with blanks for what is left and, if it `refills`, for when it is full again.
+fn x(limit: &str, refills: bool) -> Form {
+    let form =
+        Form::default()
+            .field(Rule::Over, LIMIT, &[limit])
+            .field(Rule::Over, REMAINING, &["", ""]);
+    if refills {
+        form.field(Rule::Over, RESET, &["", ""])
+    } else {
+        form
+    }
+}
+
+/// `RateLimit-Policy` and `RateLimit` of one limit alone, the latter with blanks between its parts.
+fn ietf(policy: &str, parts: &[&str]) -> Form {
+    Form::default()
+        .field(Rule::Beside, RATE_LIMIT_POLICY, &[policy])
+        .field(Rule::Beside, RATE_LIMIT, parts)
 }
 
 /// Whole seconds, rounded up.
