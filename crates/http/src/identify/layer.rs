@@ -211,9 +211,9 @@ pin_project! {
 fn name(sink: &mut impl Sink, id: &RequestId, correlated: bool) {
     let id = Value::Text(id.as_bytes());
     if correlated {
-        sink.put(Rule::Over, &X_CORRELATION_ID, id);
+        sink.put(Rule::Last, &X_CORRELATION_ID, id);
     }
-    sink.put(Rule::Over, &X_REQUEST_ID, id);
+    sink.put(Rule::Last, &X_REQUEST_ID, id);
 }
 
 impl<F, R, E> Future for ResponseFuture<F>

@@ -131,17 +131,19 @@ impl Lines {
     }
 
     fn take_away(&mut self, name: &[u8]) {
-        self.push(Rule::Over, name, b"");
-        if let Some(line) = self.lines.last_mut() {
+        if self.push(Rule::Over, name, b"")
+            && let Some(line) = self.lines.last_mut()
+        {
             line.hidden = true;
             self.hides = true;
         }
     }
 
-    fn push(&mut self, rule: Rule, name: &[u8], value: &[u8]) {
+    /// Adds a line, unless it gives way to one that is there.
+    fn push(&mut self, rule: Rule, name: &[u8], value: &[u8]) -> bool {
         let bit = bit(name);
         if self.bits & bit != 0 && self.settle(rule, name) {
-            return;
+            return false;
         }
         let start = self.text.len();
         self.text.reserve(name.len() + value.len() + 4);
@@ -157,6 +159,7 @@ impl Lines {
             hidden: false,
         });
         self.bits |= bit;
+        true
     }
 
     /// Lets earlier lines of that name give way; says whether the new one has to.
@@ -165,8 +168,11 @@ impl Lines {
             if line.hidden || self.text[line.start..line.start + line.name] != *name {
                 continue;
             }
+            if line.rule == Rule::Last {
+                return true;
+            }
             match rule {
-                Rule::Over => {
+                Rule::Over | Rule::Last => {
                     line.hidden = true;
                     self.hides = true;
                 }
@@ -186,7 +192,7 @@ impl Lines {
         let text = &self.text;
         let same = |line: &&mut Line| text[line.start..line.start + line.name] == *name;
         // What was laid under a field that had given way already is not under the head's.
-        let over = |line: &mut Line| line.rule == Rule::Over;
+        let over = |line: &mut Line| matches!(line.rule, Rule::Over | Rule::Last);
         if self.lines.iter_mut().filter(same).any(over) {
             return true;
         }
@@ -337,6 +343,26 @@ mod tests {
             wanted.sort();
             prop_assert_eq!(found, wanted);
         }
+    }
+
+    #[test]
+    fn what_is_to_be_last_gives_way_to_nothing() {
+        let name = &header::SERVER;
+        let mut lines = Lines::NONE;
+        lines.put(Rule::Beside, name, Value::Text(b"before"));
+        lines.put(Rule::Last, name, Value::Text(b"last"));
+        let mut other = Lines::NONE;
+        other.put(Rule::Over, name, Value::Text(b"laid"));
+        lines.lay(&other);
+        for rule in [Rule::Over, Rule::Under, Rule::Beside] {
+            lines.put(rule, name, Value::Text(b"after"));
+        }
+        lines.put(Rule::Over, &header::ALLOW, Value::Text(b"other"));
+        Sink::remove(&mut lines, name);
+        assert!(lines.covers(name));
+        let mut written = Vec::new();
+        lines.write(&mut written);
+        assert_eq!(written, b"server: last\r\nallow: other\r\n");
     }
 
     #[test]

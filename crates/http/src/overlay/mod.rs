@@ -27,6 +27,8 @@ pub enum Rule {
     Under,
     /// Both stay.
     Beside,
+    /// It gives way, and so does one that is put later: as if this one were put last.
+    Last,
 }
 
 /// The value of a field, in the form that is at hand.
@@ -65,7 +67,8 @@ impl Sink for HeaderMap {
             },
         };
         match rule {
-            Rule::Over => drop(self.insert(name, value)),
+            // Whoever puts the last into a map is the last to put.
+            Rule::Over | Rule::Last => drop(self.insert(name, value)),
             Rule::Under => drop(self.entry(name).or_insert(value)),
             Rule::Beside => drop(self.append(name, value)),
         }
