@@ -62,7 +62,7 @@ fuzz_target!(|input: &[u8]| {
     else {
         return;
     };
-    let mut wire = BytesMut::new();
+    let mut wire = Vec::new();
     for piece in body.chunks(usize::from(*step).max(1)) {
         write_size(&mut wire, piece.len());
         wire.extend_from_slice(piece);
