@@ -18,7 +18,7 @@ use tokio::process::Command;
 
 use crate::address;
 use crate::certificate::Certificate;
-use crate::process::{Group, Signal, kill};
+use crate::process::{Group, Process, Signal, kill};
 use crate::wait::{self, PATIENCE};
 
 /// How long a heavy server may take to come up on a busy machine.
@@ -166,14 +166,22 @@ impl Daemon {
     /// # Errors
     /// When it does not end.
     pub async fn stop(&mut self) -> crate::Result<()> {
-        if self.group.is_none() {
+        let Some(group) = &self.group else {
             return Ok(());
-        }
+        };
+        // Listed first: a server's own child sits in another group, and may hold what the next life needs, such as Postgres'
+        // shared memory.
+        let below = group.descendants();
         // Some of them wait for their clients when they are asked kindly.
         self.signal(Signal::KILL)?;
         if let Some(mut group) = self.group.take() {
             group.wait(PATIENCE).await?;
         }
+        let what = format!("the processes below {} to end", self.name);
+        wait::holds(&what, PATIENCE, || {
+            below.iter().all(|process| !lives_on(process))
+        })
+        .await?;
         // A process below it may have its socket a little longer.
         let what = format!("the port of {} to be closed", self.name);
         wait::until(&what, PATIENCE, || async {
@@ -252,4 +260,9 @@ fn is_stopped(pid: u32) -> bool {
             .and_then(|(_, rest)| rest.trim_start().chars().next());
         state.is_none_or(|state| matches!(state, 'T' | 't' | 'Z' | 'X'))
     })
+}
+
+/// Whether a process is still there, and not another under its number.
+fn lives_on(process: &Process) -> bool {
+    Process::read(process.pid).is_some_and(|now| now.name == process.name && now.state != 'Z')
 }
