@@ -160,6 +160,11 @@ impl Output {
         let large = written.min(self.large.len());
         self.large.advance(large);
         if !self.waiting().is_empty() {
+            // A client that always leaves something would otherwise keep all that it ever took.
+            if self.written >= COPIED {
+                self.gathered.drain(..self.written);
+                self.written = 0;
+            }
             return;
         }
         self.gathered.clear();
@@ -255,6 +260,55 @@ mod tests {
             prop_assert!(output.is_empty());
             prop_assert_eq!(stream.taken, expected);
         }
+    }
+
+    /// Takes less than it is offered, and then wants to be asked again.
+    #[derive(Default)]
+    struct Slow {
+        taken: Vec<u8>,
+        full: bool,
+    }
+
+    impl AsyncWrite for Slow {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            data: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.full = !self.full;
+            if !self.full {
+                return Poll::Pending;
+            }
+            let take = data.len().min(COPIED * 3 / 4);
+            self.taken.extend_from_slice(&data[..take]);
+            Poll::Ready(Ok(take))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn a_client_that_always_leaves_something_costs_no_more_with_time() {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let (mut slow, mut output) = (Slow::default(), Output::default());
+        let mut expected = Vec::new();
+        for turn in 0..2000_u32 {
+            while output.has_room() {
+                let data = vec![turn.to_le_bytes()[0]; COPIED];
+                expected.extend_from_slice(&data);
+                let frame = Frame::data(Bytes::from(data));
+                assert_eq!(output.frame(frame, &mut Coding::Raw), Ok(None));
+            }
+            assert!(output.poll_write(&mut slow, &mut cx).is_pending());
+            assert!(output.gathered.capacity() <= 8 * COPIED, "turn {turn}");
+        }
+        assert!(slow.taken.len() > 1000 * COPIED && expected.starts_with(&slow.taken));
     }
 
     #[test]
