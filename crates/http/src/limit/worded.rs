@@ -28,9 +28,9 @@ pub(super) struct Worded {
 /// The fields of one limit alone, to be filled in.
 #[derive(Debug)]
 pub(super) struct Forms {
-    /// How much is left, and until when.
+    /// `X-RateLimit-*`.
     pub(super) x: Form,
-    /// The same.
+    /// `RateLimit-Policy` and `RateLimit`.
     pub(super) ietf: Form,
 }
 
