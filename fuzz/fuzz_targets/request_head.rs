@@ -1,11 +1,11 @@
-//! Any bytes, in any pieces, are a head, not yet one, or a refusal; and the pieces make no difference.
+//! Any bytes, in any pieces, are a head, not yet one, or a refusal; and neither pieces nor what came before make a difference.
 
 #![no_main]
 
 use bytes::BytesMut;
 use http::header;
 use libfuzzer_sys::fuzz_target;
-use seaworthy_http::edge::{Head, Limits, Reject, parse};
+use seaworthy_http::edge::{Head, Heads, Limits, Reject};
 use seaworthy_http::h1::framing::Delimiter;
 
 /// Small, so that short inputs reach them.
@@ -18,13 +18,13 @@ const LIMITS: Limits = Limits {
 type Parsed = Result<Option<Head>, Reject>;
 
 /// Feeds `bytes` in pieces of `step`; also returns how many bytes were left of what was fed, and how many never were.
-fn feed(bytes: &[u8], step: usize) -> (Parsed, usize) {
+fn feed(bytes: &[u8], step: usize, heads: &mut Heads) -> (Parsed, usize) {
     let mut buffer = BytesMut::new();
     let mut fed = 0;
     for piece in bytes.chunks(step) {
         buffer.extend_from_slice(piece);
         fed += piece.len();
-        match parse(&mut buffer, &LIMITS) {
+        match heads.next(&mut buffer) {
             Ok(None) => {}
             done => return (done, bytes.len() - fed + buffer.len()),
         }
@@ -79,12 +79,33 @@ fn same(one: &Head, other: &Head) -> bool {
         && (one.upgrade, one.expects_continue) == (other.upgrade, other.expects_continue)
 }
 
+/// Reads `bytes` three times over, and then what they become with one of them changed, as if each were the first.
+fn check_again(bytes: &[u8], step: u8) {
+    let mut heads = Heads::new(LIMITS);
+    let mut changed = bytes.to_vec();
+    if let Some(byte) = changed.get_mut(usize::from(step)) {
+        *byte ^= 1 + step % 3;
+    }
+    let length = bytes.len().max(1);
+    for bytes in [bytes, bytes, bytes, &changed[..], &changed[..], &changed[..]] {
+        let (again, left) = feed(bytes, length, &mut heads);
+        let (fresh, left_of_fresh) = feed(bytes, length, &mut Heads::new(LIMITS));
+        assert_eq!(left, left_of_fresh);
+        match (fresh, again) {
+            (Ok(Some(fresh)), Ok(Some(again))) => assert!(same(&fresh, &again), "{again:?}"),
+            (Ok(None), Ok(None)) => {}
+            (Err(fresh), Err(again)) => assert_eq!(fresh.reason, again.reason),
+            (fresh, again) => panic!("{fresh:?}\n{again:?}"),
+        }
+    }
+}
+
 fuzz_target!(|input: &[u8]| {
     let Some((step, bytes)) = input.split_first() else {
         return;
     };
-    let (whole, left) = feed(bytes, bytes.len().max(1));
-    let (pieces, left_of_pieces) = feed(bytes, usize::from(*step).max(1));
+    let (whole, left) = feed(bytes, bytes.len().max(1), &mut Heads::new(LIMITS));
+    let (pieces, left_of_pieces) = feed(bytes, usize::from(*step).max(1), &mut Heads::new(LIMITS));
     if let Ok(Some(head)) = &whole {
         check(head);
     }
@@ -105,4 +126,5 @@ fuzz_target!(|input: &[u8]| {
         }
         (whole, pieces) => panic!("{whole:?}\n{pieces:?}"),
     }
+    check_again(bytes, *step);
 });

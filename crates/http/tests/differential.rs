@@ -37,7 +37,7 @@ struct Read {
 
 fn ours(bytes: &[u8]) -> Option<Read> {
     let mut buffer = BytesMut::from(bytes);
-    let head = edge::parse(&mut buffer, &LIMITS).ok()??;
+    let head = edge::Heads::new(LIMITS).next(&mut buffer).ok()??;
     let mut decoder = Decoder::for_request(head.delimiter);
     let mut body = Vec::new();
     while let Step::Frame(frame) = decoder.step(&mut buffer, true).ok()? {

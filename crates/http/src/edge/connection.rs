@@ -16,7 +16,7 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::encode::{self, After};
-use super::head::{self, Head, Reject};
+use super::head::{self, Head, Heads, Reject};
 use super::io::{Expect, Io, Shared};
 use super::stream::Stream;
 use super::{Edge, Peer};
@@ -62,6 +62,7 @@ pub async fn serve_http1<S, Svc, B>(
     };
     let mut connection = Connection {
         io: Rc::new(Shared(RefCell::new(io))),
+        heads: Heads::new(edge.limits),
         alarm: edge.timer.alarm(),
         listener: edge.drain.listen(),
         interim: Interim::default(),
@@ -98,6 +99,7 @@ enum Next {
 
 struct Connection<S> {
     io: Rc<Shared<S>>,
+    heads: Heads,
     edge: Rc<Edge>,
     alarm: Alarm,
     listener: Listener,
@@ -121,7 +123,7 @@ impl<S: Stream> Connection<S> {
         poll_fn(|cx| {
             let mut io = self.io.0.borrow_mut();
             loop {
-                if let Some(head) = head::parse(&mut io.input, &self.edge.limits)? {
+                if let Some(head) = self.heads.next(&mut io.input)? {
                     return Poll::Ready(Ok(Some(head)));
                 }
                 if !begun && !io.input.is_empty() {

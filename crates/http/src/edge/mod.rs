@@ -23,7 +23,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 pub use connection::serve_http1;
-pub use head::{Head, Limits, Reject, parse};
+pub use head::{Head, Heads, Limits, Reject};
 pub use http2::serve_http2;
 pub use sniff::{Protocol, sniff};
 pub use stream::{Rewind, Stream};

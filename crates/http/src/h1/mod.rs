@@ -9,4 +9,5 @@ pub mod decoder;
 pub mod field;
 pub mod framing;
 pub mod output;
+pub mod recent;
 pub mod spare;

@@ -6,8 +6,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 
+use super::response::Head;
 use super::socket::Socket;
 use crate::h1::output::Output;
+use crate::h1::recent::Recent;
 
 const SMALL_READ: usize = 8 * 1024;
 const LARGE_READ: usize = 64 * 1024;
@@ -18,6 +20,7 @@ pub(super) struct Connection {
     socket: Socket,
     pub(super) input: BytesMut,
     pub(super) output: Output,
+    pub(super) recent: Recent<Head>,
     /// It has carried an exchange before.
     pub(super) reused: bool,
     /// Bytes were written for the current exchange.
@@ -34,6 +37,7 @@ impl Connection {
             socket,
             input: BytesMut::with_capacity(SMALL_READ),
             output: Output::default(),
+            recent: Recent::default(),
             reused: false,
             sent: false,
             ended: false,

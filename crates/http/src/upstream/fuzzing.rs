@@ -5,6 +5,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::response;
 use crate::h1::framing::Delimiter;
+use crate::h1::recent::Recent;
 
 /// What a head of the app's answer says.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,12 +20,19 @@ pub struct ResponseHead {
     pub keep_alive: bool,
 }
 
+/// The last head of a connection, as the pool keeps it.
+#[derive(Debug, Default)]
+pub struct Last(Recent<response::Head>);
+
 /// Takes a head out of `input`, or returns `None` while it is not complete.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn response_head(input: &mut BytesMut) -> Result<Option<ResponseHead>, &'static str> {
-    let head = response::parse(input)?;
+pub fn response_head(
+    input: &mut BytesMut,
+    last: &mut Last,
+) -> Result<Option<ResponseHead>, &'static str> {
+    let head = response::parse(input, &mut last.0)?;
     Ok(head.map(|head| ResponseHead {
         status: head.status,
         headers: head.headers,

@@ -153,7 +153,7 @@ where
             let Some(connection) = &mut self.connection else {
                 return Poll::Ready(Err(self.failed(Cause::Lost)));
             };
-            match response::parse(&mut connection.input) {
+            match response::parse(&mut connection.input, &mut connection.recent) {
                 Ok(Some(head)) => {
                     self.answered = true;
                     match self.accept(head) {

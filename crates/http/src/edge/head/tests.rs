@@ -1,3 +1,5 @@
+use http::Version;
+
 use super::*;
 
 const LIMITS: Limits = Limits {
@@ -7,7 +9,7 @@ const LIMITS: Limits = Limits {
 };
 
 fn read(text: &[u8]) -> Result<Option<Head>, Reject> {
-    parse(&mut BytesMut::from(text), &LIMITS)
+    Heads::new(LIMITS).next(&mut BytesMut::from(text))
 }
 
 fn accepted(text: &str) -> Head {
@@ -27,7 +29,8 @@ fn status(text: &[u8]) -> u16 {
 fn reads_a_plain_request_and_leaves_the_rest() {
     let mut buffer =
         BytesMut::from(&b"\r\nGET /a?b=c HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\nGET /next"[..]);
-    let head = parse(&mut buffer, &LIMITS)
+    let head = Heads::new(LIMITS)
+        .next(&mut buffer)
         .expect("well formed")
         .expect("complete");
     assert_eq!(head.request.uri().path(), "/a");
@@ -164,4 +167,129 @@ fn fields_of_the_connection_end_here() {
     assert_eq!(upgrade.request.headers()[header::UPGRADE], "websocket");
     let alone = accepted("GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n");
     assert!(!alone.upgrade && !alone.request.headers().contains_key(header::UPGRADE));
+}
+
+/// Heads that differ from one another in one thing each, well formed and not.
+const ALIKE: [&str; 22] = [
+    "GET / HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n",
+    "\r\nGET / HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n",
+    "GET / HTTP/1.0\r\nHost: x\r\nAccept: */*\r\n\r\n",
+    "GET / HTTP/2.0\r\nHost: x\r\nAccept: */*\r\n\r\n",
+    "GET /a?b HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n",
+    "PUT / HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n",
+    "OPTIONS * HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n",
+    "CONNECT / HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n",
+    "GET http://y/ HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n",
+    "GET /a#b HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n",
+    "GET  / HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n",
+    "GET / HTTP/1.1\nHost: x\r\nAccept: */*\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: x\r\nAccept: */*\n\r\n",
+    "GET / HTTP/1.1\r\nHost: x\r\nAccept: */*\r\nA: b\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: y\r\nAccept: */*\r\n\r\n",
+    "GET / HTTP/1.1\r\nAccept: */*\r\n\r\n",
+    "GET / HTTP/1.0\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n",
+    "POST / HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, a\r\nUpgrade: websocket\r\nA: b\r\n\r\n",
+    "GET / HTTP/1.0\r\nHost: x\r\nConnection: Upgrade, a\r\nUpgrade: websocket\r\nA: b\r\n\r\n",
+];
+
+#[test]
+fn a_head_is_read_the_same_whatever_came_before_it() {
+    let told = |read: Result<Option<Head>, Reject>| match read {
+        Ok(head) => format!("{head:?}"),
+        Err(reject) => format!("{reject:?}"),
+    };
+    for before in ALIKE {
+        for text in ALIKE {
+            let mut heads = Heads::new(LIMITS);
+            for _ in 0..2 {
+                drop(heads.next(&mut BytesMut::from(before)));
+            }
+            let expected = told(read(text.as_bytes()));
+            for time in 0..4 {
+                let mut buffer = BytesMut::from(&format!("{text}rest")[..]);
+                assert_eq!(
+                    told(heads.next(&mut buffer)),
+                    expected,
+                    "{text:?}, {time} times after {before:?}"
+                );
+                if expected.starts_with("Some") {
+                    assert_eq!(&buffer[..], b"rest");
+                }
+            }
+            for end in 0..text.len() {
+                let cut = &text.as_bytes()[..end];
+                let expected = told(read(cut));
+                let mut buffer = BytesMut::from(cut);
+                assert_eq!(told(heads.next(&mut buffer)), expected, "{cut:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_read_before_is_only_looked_at_when_it_comes_again() {
+    let mut heads = Heads::new(LIMITS);
+    let mut next = |text: &str| {
+        heads
+            .next(&mut BytesMut::from(text))
+            .expect(text)
+            .expect(text)
+    };
+    for target in ["/", "/", "/a", "/a", "/b?c"] {
+        let head = next(&format!(
+            "GET {target} HTTP/1.1\r\nHost: x\r\nCookie: a\r\n\r\n"
+        ));
+        assert_eq!(head.request.uri(), target);
+        assert_eq!(head.request.version(), Version::HTTP_11);
+    }
+    assert_eq!(
+        heads
+            .line
+            .find(b"GET /b?c HTTP/1.1\r\n")
+            .map(|(_, length)| length),
+        None
+    );
+    let block = b"Host: x\r\nCookie: a\r\n\r\n";
+    assert_eq!(
+        heads.fields.find(block).map(|(_, length)| length),
+        Some(block.len())
+    );
+}
+
+#[test]
+fn sizes_are_looked_at_again_when_fields_are_not() {
+    let mut heads = Heads::new(LIMITS);
+    let mut next = |target: usize, value: usize| {
+        let (target, value) = ("a".repeat(target), "b".repeat(value));
+        let text = format!("GET /{target} HTTP/1.1\r\nHost: x\r\nA: {value}\r\n\r\n");
+        heads
+            .next(&mut BytesMut::from(&text[..]))
+            .map_err(|reject| reject.kind.status)
+    };
+    for _ in 0..3 {
+        assert!(next(1, 1000).is_ok());
+    }
+    assert_eq!(next(4096, 1000).map(drop), Err(414));
+    assert!(next(4095, 1000).is_ok());
+    let mut small = Heads::new(Limits {
+        head: 1100,
+        ..LIMITS
+    });
+    let text = |target: &str| {
+        format!(
+            "GET /{target} HTTP/1.1\r\nHost: x\r\nA: {}\r\n\r\n",
+            "b".repeat(1000)
+        )
+    };
+    for _ in 0..3 {
+        assert!(small.next(&mut BytesMut::from(&text("")[..])).is_ok());
+    }
+    let refused = small.next(&mut BytesMut::from(&text(&"a".repeat(100))[..]));
+    assert_eq!(
+        refused.map(drop).map_err(|reject| reject.kind.status),
+        Err(431)
+    );
 }
