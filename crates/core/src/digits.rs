@@ -1,4 +1,4 @@
-//! Decimal digits without a formatter, for what every request writes.
+//! Digits without a formatter, for what every request writes.
 
 use std::net::Ipv4Addr;
 
@@ -6,6 +6,25 @@ use std::net::Ipv4Addr;
 pub fn three(number: u32) -> [u8; 3] {
     let digit = |value: u32| b"0123456789"[(value % 10) as usize];
     [digit(number / 100), digit(number / 10), digit(number)]
+}
+
+/// Both hexadecimal digits of every byte.
+const PAIRS: [[u8; 2]; 256] = {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
+
+/// Writes `bytes` in hexadecimal, two small digits each, as far as there is room.
+pub(crate) fn hex(bytes: &[u8], out: &mut [u8]) {
+    for (pair, byte) in out.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+        *pair = PAIRS[usize::from(*byte)];
+    }
 }
 
 /// An octet, a dot behind it, and how many bytes that are.
@@ -69,6 +88,9 @@ mod tests {
             let (ours, theirs) = (Dotted::new(address), address.to_string());
             prop_assert_eq!(ours.as_bytes(), theirs.as_bytes());
             let (ours, theirs) = (three(number), format!("{number:03}"));
+            prop_assert_eq!(ours.as_slice(), theirs.as_bytes());
+            let (mut ours, theirs) = ([0; 8], format!("{bits:08x}"));
+            hex(&bits.to_be_bytes(), &mut ours);
             prop_assert_eq!(ours.as_slice(), theirs.as_bytes());
         }
     }

@@ -4,6 +4,8 @@
 //! by their known beginning, as the standard asks, and written as version 00. Flags that no standard defines yet are
 //! dropped, so that we never vouch for a meaning we do not know. `tracestate` needs no understanding: it passes as it came.
 
+use crate::digits::hex;
+
 const SAMPLED: u8 = 0b01;
 const RANDOM: u8 = 0b10;
 
@@ -104,24 +106,6 @@ fn span_id(mut random: [u8; 8]) -> [u8; 8] {
         random[7] = 1;
     }
     random
-}
-
-/// Both digits of every byte: ids are written several times for each request.
-const PAIRS: [[u8; 2]; 256] = {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut pairs = [[0; 2]; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
-        byte += 1;
-    }
-    pairs
-};
-
-fn hex(bytes: &[u8], out: &mut [u8]) {
-    for (pair, byte) in out.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
-        *pair = PAIRS[usize::from(*byte)];
-    }
 }
 
 /// Lower case only: the standard forbids capitals in `traceparent`.

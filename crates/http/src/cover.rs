@@ -31,9 +31,14 @@ impl<T> Cover<T> {
         by_pattern: Vec<T>,
         rest: Option<T>,
     ) -> Self {
-        let empty = by_route.iter().all(Option::is_none) && by_pattern.is_empty() && rest.is_none();
+        let unnamed = by_route.iter().all(Option::is_none);
+        let empty = unnamed && by_pattern.is_empty() && rest.is_none();
         Self {
-            by_route: by_route.into(),
+            by_route: if unnamed {
+                Box::default()
+            } else {
+                by_route.into()
+            },
             patterns,
             by_pattern: by_pattern.into(),
             rest,
@@ -51,12 +56,15 @@ impl<T> Cover<T> {
         self.empty
     }
 
-    /// What covers a request of this route.
-    pub fn find(&self, route: RouteId, method: &Method, uri: &Uri) -> Option<&T> {
+    /// What covers a request. Its route is only asked for where routes are covered.
+    pub fn find(&self, route: impl FnOnce() -> RouteId, method: &Method, uri: &Uri) -> Option<&T> {
         if self.empty {
             return None;
         }
-        let named = self.by_route.get(route.index()).and_then(Option::as_ref);
+        let named = match &*self.by_route {
+            [] => None,
+            by_route => by_route.get(route().index()).and_then(Option::as_ref),
+        };
         named
             .or_else(|| {
                 let pattern = self.patterns.find(method.as_str(), uri.path());
@@ -89,7 +97,7 @@ mod tests {
         );
         let find = |route, method: Method, path: &str| {
             let uri = path.parse().expect("a path");
-            cover.find(RouteId(route), &method, &uri).copied()
+            cover.find(|| RouteId(route), &method, &uri).copied()
         };
         assert_eq!(find(1, Method::GET, "/api/algorithm"), Some("route"));
         assert_eq!(find(0, Method::GET, "/api/algorithm/x"), Some("algorithm"));

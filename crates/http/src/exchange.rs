@@ -16,6 +16,7 @@ use seaworthy_core::request_id::RequestId;
 use seaworthy_core::route::RouteId;
 use seaworthy_core::trace_context::TraceContext;
 
+use crate::drain::DrainId;
 use crate::overlay::Overlay;
 
 /// The context of one request.
@@ -47,6 +48,8 @@ pub struct Exchange {
     pub expects_continue: bool,
     /// Where informational answers go.
     pub interim: Option<Interim>,
+    /// The drain whose changes poll the exchange again, where the edge sees to that.
+    pub heard: Option<DrainId>,
     /// What takes fields of the answer past the map, where the edge writes heads itself.
     pub overlay: Option<Overlay>,
 }
@@ -68,6 +71,7 @@ impl Exchange {
             upgrade: false,
             expects_continue: false,
             interim: None,
+            heard: None,
             overlay: None,
         }
     }
@@ -76,6 +80,15 @@ impl Exchange {
     pub fn route_of(extensions: &Extensions) -> RouteId {
         let exchange = extensions.get::<Self>();
         exchange.map(|exchange| exchange.route).unwrap_or_default()
+    }
+
+    /// The same, to choose one of `rules` by: the first is that of requests without a route. Where there is no choice, nobody
+    /// looks, which costs as much as many a layer does besides.
+    pub fn route_among<T>(extensions: &Extensions, rules: &[T]) -> RouteId {
+        if rules.len() < 2 {
+            return RouteId::UNMATCHED;
+        }
+        Self::route_of(extensions)
     }
 
     /// Whether the client has seen an informational answer other than `100 Continue`.

@@ -67,7 +67,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let route = Exchange::route_of(request.extensions());
+        let route = Exchange::route_among(request.extensions(), &self.limits);
         let limit = self.limits.get(route.index()).copied().flatten();
         ResponseFuture {
             future: self.inner.call(request),

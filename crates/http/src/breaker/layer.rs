@@ -65,7 +65,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let route = Exchange::route_of(request.extensions());
+        let route = || Exchange::route_of(request.extensions());
         let circuit = self.circuits.find(route, request.method(), request.uri());
         let Some(circuit) = circuit.cloned() else {
             return Gated::running(Judged {

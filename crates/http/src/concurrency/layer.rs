@@ -102,7 +102,7 @@ where
                 held: None,
             };
         };
-        let route = Exchange::route_of(request.extensions()).index();
+        let route = Exchange::route_among(request.extensions(), &shared.rules).index();
         let route = if route < shared.rules.len() { route } else { 0 };
         let mut held = Held {
             shared: shared.clone(),

@@ -10,7 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::websocket::FrameBoundary;
-use super::{Inside, Listener, Phase};
+use super::{Inside, Phase};
 use crate::error::BodyError;
 
 pin_project! {
@@ -19,7 +19,7 @@ pin_project! {
     pub struct DrainBody<B> {
         #[pin]
         inner: B,
-        inside: Option<(Inside, Listener)>,
+        inside: Option<Inside>,
         kind: Kind,
         ended: bool,
     }
@@ -64,10 +64,7 @@ pub(crate) fn says_event_stream(headers: &HeaderMap) -> bool {
 }
 
 impl<B: Body> DrainBody<B> {
-    pub(super) fn wrap(
-        response: Response<B>,
-        inside: Option<(Inside, Listener)>,
-    ) -> Response<Self> {
+    pub(super) fn wrap(response: Response<B>, inside: Option<Inside>) -> Response<Self> {
         let kind = Kind::of(&response);
         response.map(|inner| Self {
             inner,
@@ -93,10 +90,7 @@ where
         if *this.ended {
             return Poll::Ready(None);
         }
-        let at_deadline = this
-            .inside
-            .as_ref()
-            .is_some_and(|(inside, _)| inside.is_at_deadline());
+        let at_deadline = this.inside.as_ref().is_some_and(Inside::is_at_deadline);
         // Past the deadline a chatty stream is not asked for more, or it would never end.
         let may_continue = !at_deadline
             || matches!(this.kind, Kind::WebSocket(boundary) if !boundary.is_between_frames());
@@ -120,13 +114,13 @@ where
             let phase = this
                 .inside
                 .as_mut()
-                .map_or(Phase::Serving, |(_, listener)| listener.poll_phase(cx));
+                .map_or(Phase::Serving, |inside| inside.poll_phase(cx));
             if phase != Phase::Cut || at_deadline {
                 return Poll::Pending;
             }
         }
         *this.ended = true;
-        if let (Some((mut inside, _)), Kind::Plain) = (this.inside.take(), &*this.kind) {
+        if let (Some(mut inside), Kind::Plain) = (this.inside.take(), &*this.kind) {
             inside.mark_cut();
         }
         match this.kind {

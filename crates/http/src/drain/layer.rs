@@ -11,8 +11,9 @@ use seaworthy_core::catalogue;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Drain, DrainBody, Inside, Listener, Phase};
+use super::{Drain, DrainBody, Inside, Phase};
 use crate::error::Error;
+use crate::exchange::Exchange;
 
 /// Puts a [`DrainGate`] around a service.
 #[derive(Clone, Debug)]
@@ -64,7 +65,9 @@ where
                 state: State::Refused,
             };
         }
-        let inside = Some((self.drain.enter(), self.drain.listen()));
+        let exchange = request.extensions().get::<Exchange>();
+        let heard = exchange.and_then(|exchange| exchange.heard);
+        let inside = Some(self.drain.enter(heard));
         ResponseFuture {
             state: State::Inside {
                 future: self.inner.call(request),
@@ -88,7 +91,7 @@ pin_project! {
     #[derive(Debug)]
     enum State<F> {
         Refused,
-        Inside { #[pin] future: F, inside: Option<(Inside, Listener)> },
+        Inside { #[pin] future: F, inside: Option<Inside> },
     }
 }
 
@@ -109,11 +112,11 @@ where
                 }
                 let at_deadline = inside
                     .as_mut()
-                    .is_some_and(|(_, listener)| listener.poll_phase(cx) == Phase::Cut);
+                    .is_some_and(|inside| inside.poll_phase(cx) == Phase::Cut);
                 if !at_deadline {
                     return Poll::Pending;
                 }
-                if let Some((guard, _)) = inside {
+                if let Some(guard) = inside {
                     guard.mark_cut();
                 }
                 Poll::Ready(Err(Error::new(&catalogue::SHUTTING_DOWN)

@@ -33,7 +33,7 @@ struct Shared {
     inside: AtomicU64,
     cut: AtomicU64,
     completed: AtomicU64,
-    listeners: Mutex<Slab<Option<Waker>>>,
+    listeners: Mutex<Slab<Waker>>,
     ramp: Mutex<Option<Share>>,
 }
 
@@ -57,10 +57,9 @@ impl Drain {
     /// Moves on to `phase` and wakes everyone who listens. It never goes back.
     pub fn advance(&self, phase: Phase) {
         self.0.phase.fetch_max(phase as u8, Ordering::AcqRel);
-        let woken: Vec<Waker> = self
-            .listeners()
-            .iter_mut()
-            .filter_map(|(_, waker)| waker.take())
+        // Cloned, because a woken task may come back for the list, and left in it, because it may not.
+        let woken: Vec<Waker> = (self.listeners().iter())
+            .map(|(_, waker)| waker.clone())
             .collect();
         for waker in woken {
             waker.wake();
@@ -84,13 +83,20 @@ impl Drain {
         }
     }
 
-    /// Counts a request in; dropping the guard counts it out.
-    pub fn enter(&self) -> Inside {
+    /// Counts a request in; dropping the guard counts it out. A request whose edge listens to this very drain need not do so
+    /// itself: whoever polls it is woken.
+    pub fn enter(&self, heard: Option<DrainId>) -> Inside {
         self.0.inside.fetch_add(1, Ordering::AcqRel);
         Inside {
             drain: self.clone(),
+            listener: (heard != Some(self.id())).then(|| Box::new(self.listen())),
             cut: false,
         }
+    }
+
+    /// Which drain this is.
+    pub fn id(&self) -> DrainId {
+        DrainId(Arc::as_ptr(&self.0) as usize)
     }
 
     /// Requests inside now.
@@ -112,11 +118,11 @@ impl Drain {
     pub fn listen(&self) -> Listener {
         Listener {
             drain: self.clone(),
-            key: None,
+            place: None,
         }
     }
 
-    fn listeners(&self) -> MutexGuard<'_, Slab<Option<Waker>>> {
+    fn listeners(&self) -> MutexGuard<'_, Slab<Waker>> {
         self.0
             .listeners
             .lock()
@@ -148,10 +154,16 @@ impl Share {
     }
 }
 
+/// Tells drains apart while they live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DrainId(usize);
+
 /// A request that is inside; see [`Drain::enter`].
 #[derive(Debug)]
 pub struct Inside {
     drain: Drain,
+    /// Boxed: most requests have none, and each is handed through every layer above.
+    listener: Option<Box<Listener>>,
     cut: bool,
 }
 
@@ -159,6 +171,14 @@ impl Inside {
     /// Whether the deadline has passed.
     pub fn is_at_deadline(&self) -> bool {
         self.drain.phase() == Phase::Cut
+    }
+
+    /// The phase now; a change of it polls the request again.
+    pub fn poll_phase(&mut self, cx: &mut Context<'_>) -> Phase {
+        match &mut self.listener {
+            Some(listener) => listener.poll_phase(cx),
+            None => self.drain.phase(),
+        }
     }
 
     /// Notes that the deadline ended this request.
@@ -183,34 +203,39 @@ impl Drop for Inside {
 #[derive(Debug)]
 pub struct Listener {
     drain: Drain,
-    key: Option<usize>,
+    /// Where in the list, and who is told there.
+    place: Option<(usize, Waker)>,
 }
 
 impl Listener {
     /// The phase now; the waker of `cx` is told when it changes.
     pub fn poll_phase(&mut self, cx: &mut Context<'_>) -> Phase {
-        let mut listeners = self.drain.listeners();
-        match self.key {
-            Some(key) => {
-                let waker = &mut listeners[key];
-                if !waker
-                    .as_ref()
-                    .is_some_and(|waker| waker.will_wake(cx.waker()))
-                {
-                    *waker = Some(cx.waker().clone());
-                }
-            }
-            None => self.key = Some(listeners.insert(Some(cx.waker().clone()))),
+        let told = |(_, waker): &(usize, Waker)| waker.will_wake(cx.waker());
+        if !self.place.as_ref().is_some_and(told) {
+            self.take_place(cx.waker());
         }
-        drop(listeners);
         // Read after the waker is in place: a change in between would otherwise be missed.
         self.drain.phase()
+    }
+
+    #[cold]
+    fn take_place(&mut self, waker: &Waker) {
+        let mut listeners = self.drain.listeners();
+        let key = match &self.place {
+            Some((key, _)) => {
+                listeners[*key] = waker.clone();
+                *key
+            }
+            None => listeners.insert(waker.clone()),
+        };
+        drop(listeners);
+        self.place = Some((key, waker.clone()));
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Some(key) = self.key {
+        if let Some((key, _)) = self.place {
             self.drain.listeners().remove(key);
         }
     }
@@ -242,6 +267,38 @@ mod tests {
     }
 
     #[test]
+    fn who_is_heard_by_its_edge_does_not_listen_itself() {
+        let (drain, other) = (Drain::default(), Drain::default());
+        let (waker, woken) = new_count_waker();
+        let mut cx = Context::from_waker(&waker);
+        let mut heard = drain.enter(Some(drain.id()));
+        assert_eq!(heard.poll_phase(&mut cx), Phase::Serving);
+        assert!(drain.listeners().is_empty());
+        for stranger in [None, Some(other.id())] {
+            let mut alone = drain.enter(stranger);
+            assert_eq!(alone.poll_phase(&mut cx), Phase::Serving);
+            assert_eq!(drain.listeners().len(), 1);
+        }
+        assert!(drain.listeners().is_empty(), "who leaves is not told");
+        drain.advance(Phase::Cut);
+        assert_eq!(woken.get(), 0);
+        assert_eq!(heard.poll_phase(&mut cx), Phase::Cut);
+    }
+
+    #[test]
+    fn the_last_waker_is_the_one_that_is_told() {
+        let drain = Drain::default();
+        let mut listener = drain.listen();
+        let ((first, of_first), (second, of_second)) = (new_count_waker(), new_count_waker());
+        for waker in [&first, &first, &second, &second] {
+            listener.poll_phase(&mut Context::from_waker(waker));
+        }
+        drain.advance(Phase::Propagating);
+        drain.advance(Phase::Draining);
+        assert_eq!((of_first.get(), of_second.get()), (0, 2));
+    }
+
+    #[test]
     fn the_ramp_refuses_a_growing_share() {
         let drain = Drain::default();
         let start = Instant::now();
@@ -267,8 +324,8 @@ mod tests {
     #[test]
     fn requests_are_counted_until_they_leave() {
         let drain = Drain::default();
-        let first = drain.enter();
-        let mut second = drain.enter();
+        let first = drain.enter(None);
+        let mut second = drain.enter(Some(drain.id()));
         assert_eq!(drain.inside(), 2);
         drain.advance(Phase::Draining);
         drop(first);

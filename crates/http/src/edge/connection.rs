@@ -195,6 +195,7 @@ impl<S: Stream> Connection<S> {
             (head.request.version() == Version::HTTP_11).then(|| self.interim.clone());
         self.overlay.lines().clear();
         exchange.overlay = Some(self.overlay.clone());
+        exchange.heard = Some(self.edge.drain.id());
         let decoder = Decoder::for_request(head.delimiter);
         let body = if decoder.is_done() && !head.upgrade {
             RequestBody::Empty
@@ -222,6 +223,8 @@ impl<S: Stream> Connection<S> {
         self.alarm.set(WATCH_AFTER);
         let mut watching = false;
         poll_fn(|cx| {
+            // Before the layers look at it: they rely on being polled again when it changes.
+            self.listener.poll_phase(cx);
             if let Poll::Ready(Ok(response)) = future.as_mut().poll(cx) {
                 return Poll::Ready(Some(response));
             }
@@ -317,6 +320,7 @@ impl<S: Stream> Connection<S> {
         };
         let mut stalled = false;
         poll_fn(|cx| {
+            self.listener.poll_phase(cx);
             loop {
                 let Ok(waiting) = answer.pull(&self.io, body.as_mut(), cx) else {
                     return Poll::Ready(Err(Next::Reset));
@@ -356,6 +360,9 @@ impl<S: Stream> Connection<S> {
 
     /// Reads over what is left of a body that nobody wanted.
     async fn read_over(&mut self) -> Next {
+        if self.io.0.borrow().decoder.is_done() {
+            return Next::Request;
+        }
         let mut left = READ_OVER;
         self.alarm.set(LINGER);
         poll_fn(|cx| {

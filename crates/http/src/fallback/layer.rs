@@ -61,7 +61,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let route = Exchange::route_of(request.extensions());
+        let route = || Exchange::route_of(request.extensions());
         let fallback = self
             .fallbacks
             .find(route, request.method(), request.uri())

@@ -177,7 +177,7 @@ impl<S, B, T: Timer> Again<S, B, T> {
         let wait = plan
             .schedule
             .wait(self.made + 1, dice, passing.asked, left)?;
-        let route = Exchange::route_of(head.extensions());
+        let route = || Exchange::route_of(head.extensions());
         let circuit = self.layer.circuits.find(route, method, head.uri());
         let clock = self.layer.clock;
         // By then it may let a probe through, so the question is whether it will refuse at that time.

@@ -65,7 +65,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let route = Exchange::route_of(request.extensions());
+        let route = Exchange::route_among(request.extensions(), &self.limits);
         let limit = self.limits.get(usize::from(route.0)).copied().flatten();
         if let Some(limit) = limit.filter(|limit| request.body().size_hint().lower() > *limit) {
             let error = Error::new(&catalogue::PAYLOAD_TOO_LARGE).with("limit_bytes", limit);

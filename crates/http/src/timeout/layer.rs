@@ -69,7 +69,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let route = Exchange::route_of(request.extensions()).index();
+        let route = Exchange::route_among(request.extensions(), &self.limits).index();
         let limits = self.limits.get(route).copied().unwrap_or_default();
         ResponseFuture {
             future: self.inner.call(request),
