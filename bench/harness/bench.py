@@ -31,6 +31,7 @@ class Load:
     path: str = "/"
     rate: int = 0
     http2: bool = False
+    vary: bool = False  # no request like the one before, and no reply
 
 
 @dataclass
@@ -226,7 +227,7 @@ def load_command(programs, port, load, seconds, requests):
         amount = ["-n", str(requests)] if requests else ["-D", f"{round(seconds * 1000)}ms", "--warm-up-time=0"]
         return [programs["h2load"], "-t1", "-c8", "-m16", *amount, f"http://127.0.0.1:{port}{load.path}"]
     command = [str(TOOLS), "load", "--port", str(port), "--path", load.path, "--warm", "0"]
-    command += ["--connections", str(CONNECTIONS), "--rate", str(load.rate)]
+    command += ["--connections", str(CONNECTIONS), "--rate", str(load.rate), "--vary", str(int(load.vary))]
     return [*command, *(["--requests", str(requests)] if requests else ["--seconds", str(seconds)])]
 
 

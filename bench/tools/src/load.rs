@@ -33,6 +33,34 @@ pub struct Plan {
     pub rate: f64,
     /// The target.
     pub path: String,
+    /// No two requests of a connection in a row are alike, and neither are their replies; `path` does not count then.
+    pub vary: bool,
+}
+
+/// How many kinds of request there are when they vary: a prime, so that no number of connections makes one of them repeat itself.
+const KINDS: usize = 257;
+
+impl Plan {
+    fn requests_to_send(&self) -> Vec<Vec<u8>> {
+        let Self { port, path, .. } = self;
+        let request = |path: &str, more: &str| {
+            let head = format!(
+                "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: bench-tools\r\n"
+            );
+            format!("{head}{more}Accept: */*\r\n\r\n").into_bytes()
+        };
+        if !self.vary {
+            return vec![request(path, "")];
+        }
+        (0..KINDS)
+            .map(|kind| {
+                request(
+                    &format!("/bytes/{}", 100 + kind),
+                    &format!("Cookie: kind={kind}\r\n"),
+                )
+            })
+            .collect()
+    }
 }
 
 struct Connection {
@@ -46,7 +74,8 @@ struct Load {
     connections: Vec<Connection>,
     idle: Vec<usize>,
     epoll: OwnedFd,
-    request: Vec<u8>,
+    requests: Vec<Vec<u8>>,
+    sent: usize,
     patterns: Patterns,
     seen: Histogram,
     measuring: bool,
@@ -125,15 +154,12 @@ impl Load {
                 due: Instant::now(),
             });
         }
-        let Plan { port, path, .. } = plan;
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: bench-tools\r\nAccept: */*\r\n\r\n"
-        );
         Ok(Self {
             connections,
             idle: Vec::new(),
             epoll,
-            request: request.into_bytes(),
+            requests: plan.requests_to_send(),
+            sent: 0,
             patterns: Patterns::new(),
             seen: Histogram::new(),
             measuring: false,
@@ -145,8 +171,10 @@ impl Load {
         let connection = &mut self.connections[index];
         (connection.busy, connection.due) = (true, due);
         let mut stream = &connection.stream;
+        let request = &self.requests[self.sent % self.requests.len()];
+        self.sent += 1;
         stream
-            .write_all(&self.request)
+            .write_all(request)
             .map_err(|error| format!("sending a request: {error}").into())
     }
 

@@ -20,7 +20,7 @@ pub type Failure = Box<dyn Error>;
 
 const USAGE: &str = "usage: bench-tools upstream --port N [--unix PATH]
        bench-tools relay --port N --upstream N
-       bench-tools load --port N [--connections 64] [--seconds 2 | --requests N] [--warm 0.4] [--rate PER_SECOND] [--path /]";
+       bench-tools load --port N [--connections 64] [--seconds 2 | --requests N] [--warm 0.4] [--rate PER_SECOND] [--path / | --vary 1]";
 
 fn main() -> ExitCode {
     match run() {
@@ -48,6 +48,7 @@ fn run() -> Result<(), Failure> {
                 warm: flags.or("warm", 0.4)?,
                 rate: flags.or("rate", 0.0)?,
                 path: flags.text("path").unwrap_or("/").to_owned(),
+                vary: flags.or("vary", 0)? != 0,
             };
             println!("{}", load::run(&plan)?);
             Ok(())

@@ -98,7 +98,7 @@ where
             answer.extensions_mut().insert(Viewed);
             return ResponseFuture {
                 state: State::View {
-                    answer: Some(answer.map(R::from)),
+                    answer: Some(Box::new(answer.map(R::from))),
                 },
             };
         }
@@ -123,7 +123,8 @@ pin_project! {
     #[project = Projected]
     #[derive(Debug)]
     enum State<F, R> {
-        View { answer: Option<Response<R>> },
+        // Boxed: the app's future is smaller, and is handed through every layer above.
+        View { answer: Option<Box<Response<R>>> },
         App { #[pin] future: F },
     }
 }
@@ -138,7 +139,7 @@ where
         match self.project().state.project() {
             Projected::View { answer } => answer
                 .take()
-                .map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer))),
+                .map_or(Poll::Pending, |answer| Poll::Ready(Ok(*answer))),
             Projected::App { future } => future.poll(cx),
         }
     }
