@@ -123,8 +123,10 @@ impl<S: Stream> Connection<S> {
         poll_fn(|cx| {
             let mut io = self.io.0.borrow_mut();
             loop {
-                if let Some(head) = self.heads.next(&mut io.input)? {
-                    return Poll::Ready(Ok(Some(head)));
+                // As it comes: each wrapping is a copy of the head.
+                match self.heads.next(&mut io.input) {
+                    Ok(None) => {}
+                    done => return Poll::Ready(done),
                 }
                 if !begun && !io.input.is_empty() {
                     begun = true;

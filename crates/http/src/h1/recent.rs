@@ -38,9 +38,9 @@ impl<T> Recent<T> {
             .then_some((read, self.bytes.len()))
     }
 
-    /// Whether it is known what the last block says.
-    pub fn is_known(&self) -> bool {
-        self.read.is_some()
+    /// What the last block says, if it has come twice.
+    pub fn last(&self) -> Option<&T> {
+        self.read.as_ref()
     }
 
     /// Takes note of a block that was read. If it is the one before, `read` says what it means, in bytes that do not hold

@@ -37,29 +37,28 @@ pub fn extensions() -> Extensions {
         .unwrap_or_default()
 }
 
-/// Empties a map and keeps it.
-pub fn keep_headers(mut map: HeaderMap) {
+/// Keeps a map, emptied, if there is room for it.
+pub fn keep_headers(map: HeaderMap) {
     if map.capacity() == 0 || map.capacity() > LARGEST {
         return;
     }
-    map.clear();
-    keep(|spare| &mut spare.headers, map);
+    keep(|spare| &mut spare.headers, map, HeaderMap::clear);
 }
 
-/// Empties extensions and keeps them.
-pub fn keep_extensions(mut extensions: Extensions) {
-    extensions.clear();
-    keep(|spare| &mut spare.extensions, extensions);
+/// Keeps extensions, emptied, if there is room for them.
+pub fn keep_extensions(extensions: Extensions) {
+    keep(|spare| &mut spare.extensions, extensions, Extensions::clear);
 }
 
-fn keep<T>(shelf: impl FnOnce(&mut Spare) -> &mut Vec<T>, item: T) {
+fn keep<T>(shelf: impl Fn(&mut Spare) -> &mut Vec<T>, mut item: T, empty: impl FnOnce(&mut T)) {
     // A message may be dropped when its thread ends, after the thread's own values are gone.
     SPARE
         .try_with(|spare| {
-            let mut spare = spare.borrow_mut();
-            let shelf = shelf(&mut spare);
-            if shelf.len() < MOST {
-                shelf.push(item);
+            let has_room = shelf(&mut spare.borrow_mut()).len() < MOST;
+            if has_room {
+                // Not while the shelf is held: who knows what goes with the item.
+                empty(&mut item);
+                shelf(&mut spare.borrow_mut()).push(item);
             }
         })
         .unwrap_or_default();

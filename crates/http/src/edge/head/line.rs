@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use http::{Method, Uri, Version};
+use http::{HeaderValue, Method, Uri, Version};
 use seaworthy_core::catalogue;
 
 use super::Limits;
+use super::fields::is_host;
 use super::reject::{Reject, TARGET_TOO_LONG};
 
 /// What the first line says.
@@ -15,6 +16,8 @@ pub(super) struct Line {
     pub(super) method: Method,
     pub(super) uri: Uri,
     pub(super) version: Version,
+    /// The host that an absolute target names.
+    pub(super) host: Option<HeaderValue>,
 }
 
 impl Line {
@@ -27,10 +30,16 @@ impl Line {
         limits: &Limits,
     ) -> Result<Self, Reject> {
         let uri = uri(target, &method, limits)?;
+        let host = uri.authority().map(|authority| {
+            let host = HeaderValue::from_str(authority.as_str()).ok();
+            host.filter(|host| is_host(host.as_bytes()))
+                .ok_or(Reject::malformed("malformed request target"))
+        });
         Ok(Self {
             method,
             uri,
             version,
+            host: host.transpose()?,
         })
     }
 }

@@ -11,10 +11,10 @@ use std::mem::MaybeUninit;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::header;
-use http::{HeaderValue, Method, Request};
+use http::{Method, Request};
 
 use self::fields::{Fields, Place};
-use self::line::Line;
+use self::line::{Ahead, Line};
 pub(super) use self::reject::NOT_HTTP;
 pub use self::reject::Reject;
 use self::reject::{HEAD_TOO_LARGE, Parse, TARGET_TOO_LONG};
@@ -55,14 +55,9 @@ pub struct Head {
 }
 
 impl Head {
-    fn new(line: Line, mut fields: Fields) -> Result<Self, Reject> {
-        if let Some(authority) = line.uri.authority() {
+    fn new(line: Line, mut fields: Fields) -> Self {
+        if let Some(host) = line.host {
             // RFC 9112, section 3.2.2: the host of an absolute target wins over the field.
-            let host = HeaderValue::from_str(authority.as_str())
-                .map_err(|_| Reject::malformed("malformed request target"))?;
-            if !fields::is_host(host.as_bytes()) {
-                return Err(Reject::malformed("malformed request target"));
-            }
             fields.headers.insert(header::HOST, host);
         }
         let mut request = Request::new(());
@@ -71,13 +66,13 @@ impl Head {
         *request.version_mut() = line.version;
         *request.headers_mut() = fields.headers;
         *request.extensions_mut() = spare::extensions();
-        Ok(Self {
+        Self {
             request,
             delimiter: fields.delimiter,
             connection: fields.connection,
             upgrade: fields.upgrade,
             expects_continue: fields.expects_continue,
-        })
+        }
     }
 }
 
@@ -87,6 +82,16 @@ pub struct Heads {
     limits: Limits,
     line: Recent<Line>,
     fields: Recent<Fields>,
+}
+
+/// A head whose fields are known.
+struct Again {
+    /// Its first line, if that is not the last one as well.
+    new: Option<Ahead>,
+    /// Bytes of the first line.
+    first: usize,
+    /// Bytes of the whole.
+    length: usize,
 }
 
 /// Filled in place: moving it out of a `collect` would cost more than filling it.
@@ -114,8 +119,8 @@ impl Heads {
         if buffer.is_empty() {
             return Ok(None);
         }
-        if let Some(head) = self.again(buffer) {
-            return head.map(Some);
+        if let Some(again) = self.look_back(buffer) {
+            return self.take(again, buffer);
         }
         let read = match self.read::<FEW_FIELDS>(buffer) {
             Err(Parse::TooMany) if self.limits.fields > FEW_FIELDS => {
@@ -126,34 +131,40 @@ impl Heads {
         read.map_err(|error| error.reject(buffer, &self.limits))
     }
 
-    /// Takes a head whose fields are those of the last one. `None` leaves the buffer as it is.
-    fn again(&mut self, buffer: &mut BytesMut) -> Option<Result<Head, Reject>> {
-        let known = self.line.find(buffer);
-        let first = match known {
-            Some((_, length)) => length,
-            None if self.fields.is_known() => memchr::memchr(b'\n', buffer)? + 1,
-            None => return None,
+    /// Whether `buffer` begins with a head whose fields are those of the last one.
+    fn look_back(&self, buffer: &[u8]) -> Option<Again> {
+        let (version, new, first) = match self.line.find(buffer) {
+            Some((line, length)) => (line.version, None, length),
+            None => {
+                self.fields.last()?;
+                let first = memchr::memchr(b'\n', buffer)? + 1;
+                let new = line::look_at(&buffer[..first])?;
+                (new.version, Some(new), first)
+            }
         };
         let (fields, rest) = self.fields.find(&buffer[first..])?;
         let length = first + rest;
-        if length > self.limits.head {
-            return None;
-        }
-        if let Some((line, _)) = known.filter(|(line, _)| line.version == fields.version) {
-            let head = Head::new(line.clone(), fields.clone());
-            buffer.advance(length);
-            return Some(head);
-        }
-        let ahead = line::look_at(&buffer[..first])?;
-        if ahead.version != fields.version {
-            return None;
-        }
-        let fields = fields.clone();
-        let bytes = buffer.split_to(length).freeze().slice(..first);
-        Some(
-            self.first_line(&bytes, ahead)
-                .and_then(|line| Head::new(line, fields)),
-        )
+        (version == fields.version && length <= self.limits.head).then_some(Again {
+            new,
+            first,
+            length,
+        })
+    }
+
+    fn take(&mut self, again: Again, buffer: &mut BytesMut) -> Result<Option<Head>, Reject> {
+        let Again { new, first, length } = again;
+        let line = match new {
+            Some(new) => {
+                let bytes = buffer.split_to(length).freeze().slice(..first);
+                Some(self.first_line(&bytes, new)?)
+            }
+            None => {
+                buffer.advance(length);
+                self.line.last().cloned()
+            }
+        };
+        let head = line.zip(self.fields.last().cloned());
+        Ok(head.map(|(line, fields)| Head::new(line, fields)))
     }
 
     fn read<const ROOM: usize>(&mut self, buffer: &mut BytesMut) -> Result<Option<Head>, Parse> {
@@ -184,7 +195,7 @@ impl Heads {
         let method = parsed.method.unwrap_or_default().as_bytes();
         let target = parsed.path.unwrap_or_default().as_bytes();
         let first = at(method);
-        let ahead = line::Ahead {
+        let ahead = Ahead {
             method: Method::from_bytes(method)
                 .map_err(|_| Reject::malformed("malformed method"))?,
             target: at(target) - first..at(target) - first + target.len(),
@@ -212,12 +223,12 @@ impl Heads {
         let fields = Fields::read(&block, &places, version)?;
         self.fields
             .saw(&block, |own| Fields::read(&own, &places, version).ok());
-        Ok(Some(Head::new(line, fields)?))
+        Ok(Some(Head::new(line, fields)))
     }
 
     /// Takes a first line and remembers it. `bytes` are those of the line.
-    fn first_line(&mut self, bytes: &Bytes, ahead: line::Ahead) -> Result<Line, Reject> {
-        let line::Ahead {
+    fn first_line(&mut self, bytes: &Bytes, ahead: Ahead) -> Result<Line, Reject> {
+        let Ahead {
             method,
             target,
             version,
