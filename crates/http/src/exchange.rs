@@ -16,7 +16,6 @@ use seaworthy_core::request_id::RequestId;
 use seaworthy_core::route::RouteId;
 use seaworthy_core::trace_context::TraceContext;
 
-use crate::drain::DrainId;
 use crate::overlay::Overlay;
 
 /// The context of one request.
@@ -96,6 +95,10 @@ impl Exchange {
         self.interim.as_ref().is_some_and(Interim::has_informed)
     }
 }
+
+/// Tells drains apart while they live; [`Drain::id`](crate::drain::Drain::id) gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DrainId(pub(crate) usize);
 
 /// Marks a response that Seaworthy made itself, with the entry of the catalogue it stands for.
 #[derive(Clone, Copy, Debug)]

@@ -15,4 +15,4 @@ mod websocket;
 pub use body::DrainBody;
 pub(crate) use body::{is_event_stream, says_event_stream};
 pub use layer::{DrainGate, DrainLayer, ResponseFuture};
-pub use state::{Drain, DrainId, Inside, Listener, Phase};
+pub use state::{Drain, Inside, Listener, Phase};

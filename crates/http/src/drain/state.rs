@@ -9,6 +9,8 @@ use std::time::Instant;
 use seaworthy_core::budget::Ramp;
 use slab::Slab;
 
+use crate::exchange::DrainId;
+
 /// How far a shutdown has come, as requests see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -153,10 +155,6 @@ impl Share {
         !refused
     }
 }
-
-/// Tells drains apart while they live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DrainId(usize);
 
 /// A request that is inside; see [`Drain::enter`].
 #[derive(Debug)]
