@@ -37,7 +37,7 @@ pub struct Plan {
     pub vary: bool,
 }
 
-/// How many kinds of request there are when they vary: a prime, so that no number of connections makes one of them repeat itself.
+/// How many kinds of request there are when they vary: a prime, so that connections which take turns are sent another each time.
 const KINDS: usize = 257;
 
 impl Plan {

@@ -42,11 +42,7 @@ pub fn serve(port: u16, upstream: u16) -> Result<(), Failure> {
                 }
                 continue;
             }
-            pass_on(
-                &mut sockets,
-                usize::try_from(event.data.u64())?,
-                &mut buffer,
-            )?;
+            pass_on(&mut sockets, usize::try_from(event.data.u64())?, &mut buffer)?;
         }
     }
 }

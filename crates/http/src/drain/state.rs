@@ -216,7 +216,6 @@ impl Listener {
         self.drain.phase()
     }
 
-    #[cold]
     fn take_place(&mut self, waker: &Waker) {
         let mut listeners = self.drain.listeners();
         let key = match &self.place {

@@ -1,7 +1,15 @@
 //! Header fields: what may stand in one, which belong to a connection, and how they are written.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue, InvalidHeaderName};
+
+/// Where the name and the value of a field stand.
+pub type Place = (Range<usize>, Range<usize>);
+
+/// Those of a head, of which few have more.
+pub type Places = smallvec::SmallVec<[Place; 24]>;
 
 /// A name of up to sixteen letters as one number, its letters in lower case.
 const fn word(name: &[u8]) -> Option<u128> {

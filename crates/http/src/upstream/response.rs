@@ -1,13 +1,12 @@
 //! The head of the app's answer. The app is not trusted for framing: what is ambiguous is a bad gateway.
 
 use std::mem::MaybeUninit;
-use std::ops::Range;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{StatusCode, Version};
 
-use crate::h1::field;
+use crate::h1::field::{self, Place, Places};
 use crate::h1::framing::{Delimiter, Framing};
 use crate::h1::recent::Recent;
 use crate::h1::spare;
@@ -65,7 +64,7 @@ pub(super) fn parse(
         at..at + part.len()
     };
     // Filled in place: moving it out of a `collect` would cost more than filling it.
-    let mut lines: smallvec::SmallVec<[_; 24]> = smallvec::SmallVec::new();
+    let mut lines = Places::new();
     lines
         .extend((parsed.headers.iter()).map(|line| (span(line.name.as_bytes()), span(line.value))));
     let bytes = input.split_to(length).freeze();
@@ -78,7 +77,7 @@ pub(super) fn parse(
 
 fn build(
     bytes: &Bytes,
-    lines: &[(Range<usize>, Range<usize>)],
+    lines: &[Place],
     status: StatusCode,
     version: Version,
 ) -> Result<Head, &'static str> {

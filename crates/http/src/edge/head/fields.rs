@@ -1,19 +1,14 @@
 //! The fields of a head, and what they say of the message and of its connection.
 
-use std::ops::Range;
-
 use bytes::Bytes;
 use http::Version;
 use http::header::{self, HeaderMap, HeaderValue};
 use seaworthy_core::catalogue;
 
 use super::reject::Reject;
-use crate::h1::field::{self, Connection};
+use crate::h1::field::{self, Connection, Place};
 use crate::h1::framing::{Delimiter, Framing};
 use crate::h1::spare;
-
-/// Where the name and the value of a field stand.
-pub(super) type Place = (Range<usize>, Range<usize>);
 
 /// What the fields of a head say under a version.
 #[derive(Clone, Debug)]

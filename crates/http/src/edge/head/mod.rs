@@ -13,12 +13,12 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::header;
 use http::{Method, Request};
 
-use self::fields::{Fields, Place};
+use self::fields::Fields;
 use self::line::{Ahead, Line};
 pub(super) use self::reject::NOT_HTTP;
 pub use self::reject::Reject;
 use self::reject::{HEAD_TOO_LARGE, Parse, TARGET_TOO_LONG};
-use crate::h1::field::{self, Connection};
+use crate::h1::field::{self, Connection, Places};
 use crate::h1::framing::Delimiter;
 use crate::h1::recent::Recent;
 use crate::h1::spare;
@@ -84,19 +84,6 @@ pub struct Heads {
     fields: Recent<Fields>,
 }
 
-/// A head whose fields are known.
-struct Again {
-    /// Its first line, if that is not the last one as well.
-    new: Option<Ahead>,
-    /// Bytes of the first line.
-    first: usize,
-    /// Bytes of the whole.
-    length: usize,
-}
-
-/// Filled in place: moving it out of a `collect` would cost more than filling it.
-type Places = smallvec::SmallVec<[Place; 24]>;
-
 impl Heads {
     /// Of a connection of which nothing is known yet.
     pub fn new(limits: Limits) -> Self {
@@ -119,8 +106,8 @@ impl Heads {
         if buffer.is_empty() {
             return Ok(None);
         }
-        if let Some(again) = self.look_back(buffer) {
-            return self.take(again, buffer);
+        if let Some(again) = self.again(buffer) {
+            return again;
         }
         let read = match self.read::<FEW_FIELDS>(buffer) {
             Err(Parse::TooMany) if self.limits.fields > FEW_FIELDS => {
@@ -131,40 +118,35 @@ impl Heads {
         read.map_err(|error| error.reject(buffer, &self.limits))
     }
 
-    /// Whether `buffer` begins with a head whose fields are those of the last one.
-    fn look_back(&self, buffer: &[u8]) -> Option<Again> {
-        let (version, new, first) = match self.line.find(buffer) {
-            Some((line, length)) => (line.version, None, length),
-            None => {
-                self.fields.last()?;
-                let first = memchr::memchr(b'\n', buffer)? + 1;
-                let new = line::look_at(&buffer[..first])?;
-                (new.version, Some(new), first)
-            }
+    /// Takes a head whose fields are those of the last one. `None` leaves the buffer as it is: somebody has to read it.
+    fn again(&mut self, buffer: &mut BytesMut) -> Option<Result<Option<Head>, Reject>> {
+        let last = self.fields.last()?;
+        let known = self.line.find(buffer);
+        let first = match known {
+            Some((_, length)) => length,
+            None => memchr::memchr(b'\n', buffer)? + 1,
         };
-        let (fields, rest) = self.fields.find(&buffer[first..])?;
+        let (_, rest) = self.fields.find(&buffer[first..])?;
         let length = first + rest;
-        (version == fields.version && length <= self.limits.head).then_some(Again {
-            new,
-            first,
-            length,
-        })
-    }
-
-    fn take(&mut self, again: Again, buffer: &mut BytesMut) -> Result<Option<Head>, Reject> {
-        let Again { new, first, length } = again;
-        let line = match new {
-            Some(new) => {
-                let bytes = buffer.split_to(length).freeze().slice(..first);
-                Some(self.first_line(&bytes, new)?)
+        if length > self.limits.head {
+            return None;
+        }
+        if let Some((line, _)) = known {
+            if line.version != last.version {
+                return None;
             }
-            None => {
-                buffer.advance(length);
-                self.line.last().cloned()
-            }
-        };
-        let head = line.zip(self.fields.last().cloned());
-        Ok(head.map(|(line, fields)| Head::new(line, fields)))
+            let head = Head::new(line.clone(), last.clone());
+            buffer.advance(length);
+            return Some(Ok(Some(head)));
+        }
+        let ahead = line::look_at(&buffer[..first])?;
+        if ahead.version != last.version {
+            return None;
+        }
+        let fields = last.clone();
+        let bytes = buffer.split_to(length).freeze().slice(..first);
+        let line = self.first_line(&bytes, ahead);
+        Some(line.map(|line| Some(Head::new(line, fields))))
     }
 
     fn read<const ROOM: usize>(&mut self, buffer: &mut BytesMut) -> Result<Option<Head>, Parse> {
@@ -207,6 +189,7 @@ impl Heads {
             .first()
             .map_or(length - 2, |line| at(line.name.as_bytes()));
         let span = |part: &[u8]| at(part) - begin..at(part) - begin + part.len();
+        // Filled in place: moving it out of a `collect` would cost more than filling it.
         let mut places = Places::new();
         places.extend(
             parsed
